@@ -1,0 +1,143 @@
+# Everything one does with this project. Needs make, Node 20 or later, and Python 3.13 or uv; `make setup` fetches the rest.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+PYTHON := .venv/bin/python
+UV := .venv/bin/uv
+PYTEST := $(PYTHON) -m pytest
+STACK := $(PYTHON) -m local.stack
+CODE := functions layers/dependencies local shared tests
+# Suites that need nothing running, and the one that drives the deployed stack.
+SUITES := $(wildcard tests/unit tests/property tests/contract tests/integration tests/faults tests/architecture)
+DEPLOYED := $(wildcard tests/acceptance)
+
+export AWS_EC2_METADATA_DISABLED := true
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help setup up down status tokens log story check test proof bench lint-template docs lock build clean forget
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ── set-up ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+setup: .venv/.installed .venv-local/.installed .venv-tools/.installed node_modules/.installed ## environments and tools, from hashed lists
+
+# uv goes into .venv whatever made it, so that nothing else is needed from here on.
+.venv/.uv:
+	@echo "  · environment"
+	@if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then \
+		test -x $(PYTHON) || uv venv --quiet --python 3.13 .venv; \
+		test -x $(UV) || uv pip install --quiet --python $(PYTHON) uv; \
+	else \
+		python=$$(for p in python3.13 python3; do \
+			$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo $$p; break; }; done); \
+		test -n "$$python" || { \
+			echo "✗ set-up"; echo "  why:  neither Python 3.13 nor uv is on the path"; \
+			echo "  next: install one of them (docs.astral.sh/uv), then make setup"; exit 1; } >&2; \
+		test -x $(PYTHON) || $$python -m venv .venv; \
+		test -x $(UV) || $(PYTHON) -m pip install --quiet --disable-pip-version-check uv; \
+	fi
+	@touch $@
+
+.venv/.installed: .venv/.uv requirements/dev.txt requirements/runtime.txt
+	@echo "  · what code and tests need"
+	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements/runtime.txt -r requirements/dev.txt
+	@touch $@
+
+.venv-local/.installed: .venv/.uv requirements/local.txt
+	@echo "  · the local AWS emulator"
+	@test -x .venv-local/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-local
+	@$(UV) pip install --quiet --python .venv-local/bin/python --require-hashes -r requirements/local.txt
+	@touch $@
+
+.venv-tools/.installed: .venv/.uv requirements/tools.txt
+	@echo "  · static analysis of the template"
+	@test -x .venv-tools/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-tools
+	@$(UV) pip install --quiet --python .venv-tools/bin/python --require-hashes -r requirements/tools.txt
+	@touch $@
+
+# Binaries only; no package's install script runs.
+node_modules/.installed: package-lock.json
+	@echo "  · test binaries"
+	@command -v npm >/dev/null 2>&1 || { \
+		echo "✗ set-up"; echo "  why:  npm is not on the path"; echo "  next: install Node 20 or later, then make setup"; exit 1; } >&2
+	@npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+# ── the stack on this machine ─────────────────────────────────────────────────────────────────────────────────────
+
+up: setup ## the whole product here: emulator, simulators, deployment, demo users, story
+	@$(STACK) up
+
+down: ## stop it; its state stays
+	@test ! -x $(PYTHON) || $(STACK) down
+
+status: ## what runs, and where
+	@$(STACK) status
+
+tokens: ## fresh access tokens in .local/stack.json
+	@$(STACK) tokens
+
+log: ## what a function logged: make log FUNCTION=crm_api
+	@$(STACK) log $(FUNCTION)
+
+story: ## tell the demo story again
+	@$(PYTHON) -m local.story
+
+forget: ## stop the stack and remove its state
+	@$(STACK) forget
+
+# ── what must hold ────────────────────────────────────────────────────────────────────────────────────────────────
+
+check: .venv/.installed ## format, lint, types, import contracts, unit tests (under a minute)
+	@$(PYTHON) -m ruff format --check --quiet $(CODE)
+	@$(PYTHON) -m ruff check --quiet $(CODE)
+	@$(PYTHON) -m mypy $(CODE)
+	@.venv/bin/lint-imports --no-cache
+	@$(PYTEST) -q -n auto tests/unit
+
+# The stack of the tests is their own, made anew and stopped whatever happens; the user's is not touched.
+test: setup ## every suite that must pass
+	@$(PYTEST) -q -n auto $(SUITES)
+	@if test -n "$(DEPLOYED)"; then \
+		trap '$(STACK) down --for-tests' EXIT; \
+		$(STACK) forget --for-tests && $(STACK) up --for-tests && $(PYTEST) -q $(DEPLOYED); \
+	fi
+
+proof: setup ## the full counts of schedules, probes and generated files (under an hour)
+	@REVOPS_PROOF=1 $(PYTEST) -q -n auto $(SUITES)
+	@if test -n "$(DEPLOYED)"; then \
+		trap '$(STACK) down --for-tests' EXIT; \
+		$(STACK) forget --for-tests && $(STACK) up --for-tests && REVOPS_PROOF=1 $(PYTEST) -q $(DEPLOYED); \
+	fi
+
+bench: setup ## the budgets, each a ratio measured side by side
+	@$(PYTHON) -m tests.bench
+
+lint-template: setup ## the template alone: cfn-lint, translation, conventions, checkov
+	@$(PYTEST) -q tests/architecture/test_template.py
+
+# ── upkeep ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+docs: .venv/.installed ## what is generated: API description, event schemas, requirements coverage
+	@$(PYTHON) -m local.docs
+
+COMPILE := $(UV) pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url --no-header
+lock: .venv/.uv ## recompile the hashed lists from pyproject.toml
+	@$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	@$(COMPILE) -c requirements/runtime.txt --group dev -o requirements/dev.txt
+	@$(COMPILE) --group local -o requirements/local.txt
+	@$(COMPILE) --group tools -o requirements/tools.txt
+
+build: .venv/.installed ## both layers for Lambda (arm64, or LAYER_ARCHITECTURE=x86_64) under .build/lambda
+	@rm -rf .build/lambda && mkdir -p .build/lambda/dependencies .build/lambda/domain
+	@$(MAKE) -s -C layers/dependencies PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/dependencies build-DependenciesLayer
+	@$(MAKE) -s -C layers/domain PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/domain build-DomainLayer
+	@find .build/lambda -type f -exec cat {} + | wc -c | awk '{ printf "  layers: %.1f MB unzipped\n", $$1 / 1e6 }'
+
+clean: ## remove what was built (environments and the stack's state stay)
+	@rm -rf .build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,14 @@
+"""Housekeeping: drives again what the stream, a queue or a clock left behind."""
+
+from typing import Any
+
+from revops.bootstrap import wiring
+from revops.platform.jobs import run_job
+
+use = wiring()
+sweep = use.housekeeping()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One run per period, whoever asks twice."""
+    return run_job("housekeeping", event, context, use.table, use.clock, sweep)

@@ -1,0 +1,14 @@
+"""Scheduled scoring: rescores the leads that changed or that decay is about to change."""
+
+from typing import Any
+
+from revops.bootstrap import wiring
+from revops.platform.jobs import run_job
+
+use = wiring()
+rescore = use.rescore_leads()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One run per period, whoever asks twice."""
+    return run_job("score_leads", event, context, use.table, use.clock, rescore)

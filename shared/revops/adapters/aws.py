@@ -1,0 +1,33 @@
+"""AWS clients, made when first asked for and kept for the life of the process.
+
+botocore without boto3's resource layer: half the import time, and nothing here uses resources.
+"""
+
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from revops.kernel import Unavailable
+
+AwsError = (BotoCoreError, ClientError)
+
+_CONFIG = BotoConfig(
+    connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}, signature_version=None
+)
+
+
+@cache
+def client(service: str, region: str, endpoint_url: str | None) -> Any:
+    """A client of a service."""
+    config = _CONFIG.merge(BotoConfig(signature_version="s3v4")) if service == "s3" else _CONFIG
+    return botocore.session.get_session().create_client(
+        service, region_name=region, endpoint_url=endpoint_url, config=config
+    )
+
+
+def unavailable(service: str, error: Exception) -> Unavailable:
+    """What a failed call means to a use case: try again later."""
+    return Unavailable(f"{service} did not take the call ({type(error).__name__})")

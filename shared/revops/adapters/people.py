@@ -1,0 +1,137 @@
+"""The people of this side, for syncing: leads and contacts behind one door."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from revops.billing.store import CUSTOMER, customer_for_account
+from revops.crm.intake import SubmitLead
+from revops.crm.model import Channel, Lead, ValidationStatus
+from revops.crm.normalise import canonical_email, canonical_phone, tidy
+from revops.crm.reading import Reading, features_of
+from revops.crm.store import ACCOUNTS, LEADS, add_match_entries, person_key
+from revops.crm.submission import LeadSubmission
+from revops.kernel import Clock, Invalid, system_call, time_text
+from revops.settings import SettingsReader
+from revops.sync.fields import HubspotFields
+from revops.sync.marks import dirty_marks, mark_dirty, push_message
+from revops.sync.model import PersonField, PersonSnapshot, RemoteContact
+from revops.table import Change, Table, Transaction, holder_of
+
+
+class CrmPeople:
+    """`PeopleDirectory` over leads. A person's subscription is that of the account they are the primary person of."""
+
+    def __init__(self, table: Table, intake: SubmitLead) -> None:
+        self._table = table
+        self._intake = intake
+
+    def snapshot(self, person_id: str) -> PersonSnapshot | None:
+        lead = self._lead(person_id)
+        return None if lead is None else self._of(lead)
+
+    def find_by_email(self, email: str) -> str | None:
+        canonical = canonical_email(email)
+        holder = holder_of(self._table, "email", canonical.address) if canonical else None
+        lead = LEADS.get(self._table, holder) if holder else None
+        return lead.person_id if lead else None
+
+    def create(self, transaction: Transaction, contact: RemoteContact, now: datetime) -> PersonSnapshot:  # noqa: ARG002 - the port tells the time; intake asks its own clock
+        call = system_call("hubspot_sync", f"hubspot:{contact.id}")
+        submission = LeadSubmission(
+            channel=Channel.HUBSPOT,
+            first_name=tidy(contact.text("firstname"))[:120],
+            last_name=tidy(contact.text("lastname"))[:120],
+            company=tidy(contact.text("company"))[:120],
+            email=contact.text("email")[:320],
+            phone=contact.text("phone")[:40],
+            country=tidy(contact.text("country"))[:120],
+            job_title=tidy(contact.text("jobtitle"))[:120],
+        )
+        reading = Reading.of(submission, call)
+        if not reading.address and not reading.phone:
+            raise Invalid.field("email", "CAP-10 reachable", "neither a usable e-mail nor a usable phone")
+        return self._of(self._intake.compose(transaction, reading, None, call))
+
+    def update(
+        self, transaction: Transaction, person: PersonSnapshot, changes: Mapping[PersonField, str], now: datetime
+    ) -> PersonSnapshot:
+        lead = LEADS.require(self._table, person.record_id)
+        if lead.version != person.record_version:
+            lead = lead.model_copy(update={"version": person.record_version})  # the commit refuses it, as it must
+        values: dict[str, object] = {name.value: tidy(value) for name, value in changes.items()}
+        phone = str(values.get("phone", lead.phone))
+        if phone and canonical_phone(phone, lead.country) is None:
+            values["validation_status"] = ValidationStatus.INVALID
+        changed = lead.revised(now, **values)
+        LEADS.update(transaction, changed)
+        keys = set(features_of(changed).blocking_keys()) - set(features_of(lead).blocking_keys())
+        add_match_entries(transaction, sorted(keys), changed.person_id, changed.id)
+        return self._of(changed)
+
+    def _lead(self, person_id: str) -> Lead | None:
+        row = self._table.get(person_key(person_id))
+        lead_id = json.loads(row.doc)["lead"] if row else ""
+        return LEADS.get(self._table, lead_id) if lead_id else None
+
+    def _of(self, lead: Lead) -> PersonSnapshot:
+        account = ACCOUNTS.get(self._table, lead.account_id) if lead.account_id else None
+        customer = None
+        if account is not None and account.primary_person_id == lead.person_id:
+            customer = customer_for_account(self._table, account.id)
+        value = customer.lifetime_value.get(customer.currency.upper(), 0) if customer else 0
+        return PersonSnapshot(
+            person_id=lead.person_id,
+            record_id=lead.id,
+            record_version=lead.version,
+            modified_at=lead.modified_at,
+            email=lead.email.strip(),
+            first_name=lead.first_name,
+            last_name=lead.last_name,
+            phone=lead.phone,
+            company=lead.company,
+            job_title=lead.job_title,
+            created_at=time_text(lead.created_at),
+            lead_status=lead.status,
+            lead_score=str(lead.score),
+            subscription_plan=customer.plan if customer else "",
+            subscription_status=customer.membership_status if customer else "",
+            lifetime_value=str(Decimal(value).scaleb(-2)) if customer else "",
+            health_score=account.health if account else "",
+        )
+
+
+class MarkPeopleDirty:
+    """`MarkDirty` for the stream: marks the people whose mapped fields a change touches, and says whom to push.
+
+    A customer's change concerns the primary person of its account.
+    """
+
+    def __init__(self, table: Table, clock: Clock, settings: SettingsReader) -> None:
+        self._table = table
+        self._clock = clock
+        self._settings = settings
+
+    def __call__(self, change: Change) -> list[Mapping[str, Any]]:
+        """The messages for the HubSpot worker."""
+        messages: list[Mapping[str, Any]] = []
+        for mark in dirty_marks(self._with_people(change), self._settings.read(HubspotFields)):
+            mark_dirty(self._table, mark, self._clock.now())
+            messages.append(push_message(mark.person_id))
+        return messages
+
+    def _with_people(self, change: Change) -> Change:
+        """A customer's change, naming the primary person of its account; any other as it is."""
+        after = change.after
+        if change.kind != CUSTOMER.kind or after is None:
+            return change
+        document = json.loads(after.doc)
+        account_id = document.get("account_id", "")
+        account = ACCOUNTS.get(self._table, account_id) if account_id else None
+        if account is None or not account.primary_person_id:
+            return change
+        document["person_ids"] = [account.primary_person_id]
+        return replace(change, after=replace(after, doc=json.dumps(document)))

@@ -1,0 +1,20 @@
+"""The sweeper's slow walk over the table."""
+
+from revops.table import Page, Row
+from revops.table.cursor import decode_position, encode_position
+from revops.table.dynamo import DynamoTable
+
+
+class TableScan:
+    """`RollingScan` over DynamoDB. Eventually consistent: the sweeper looks only at what is minutes old."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def scan(self, after: str, limit: int) -> Page:
+        arguments: dict[str, object] = {"TableName": self._table.name, "Limit": limit}
+        if after:
+            arguments["ExclusiveStartKey"] = decode_position(after)
+        answer = self._table.connection.dispatch("Scan", arguments)
+        last = answer.get("LastEvaluatedKey")
+        return Page([Row.from_raw(raw) for raw in answer["Items"]], encode_position(last) if last else "")

@@ -1,0 +1,29 @@
+"""Stripe's way in (STR-1)."""
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from revops.billing import ReceiveStripeEvent
+from revops.platform.http import JSON, Api
+
+
+class EventReceipt(BaseModel):
+    """The event is stored; what follows from it happens behind."""
+
+    received: bool = Field(default=True, examples=[True])
+
+
+def add_stripe_webhook_route(api: Api, receive: ReceiveStripeEvent) -> None:
+    """Registers the route."""
+
+    @api.post(
+        "/webhooks/stripe",
+        "Stripe's events, proven by their signature; each is stored once and acknowledged every time",
+        tag="webhooks",
+        model=EventReceipt,
+        errors=(413,),
+        security=[],
+    )
+    def post_stripe_event() -> Response[EventReceipt]:
+        receive(api.raw_body, api.header("stripe-signature"), api.public_call("stripe"))
+        return Response(status_code=200, content_type=JSON, body=EventReceipt())

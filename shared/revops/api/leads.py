@@ -1,0 +1,70 @@
+"""Leads as the people who work them see them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from revops.analytics import ReadCounts
+from revops.api.views import CountsView, LeadListView, LeadView
+from revops.crm.model import LeadStatus
+from revops.crm.service import ChangeLead, LeadChange, LeadQuery, ReadLeads
+from revops.platform.http import Api
+
+
+@dataclass(frozen=True, slots=True)
+class LeadUseCases:
+    """What the lead routes call."""
+
+    read: ReadLeads
+    change: ChangeLead
+    counts: ReadCounts
+
+
+def add_lead_routes(api: Api, use: LeadUseCases) -> None:
+    """Registers the routes."""
+
+    @api.get(
+        "/api/v1/leads",
+        "Leads: mine, my team's or all; newest first or best first; or the one with an e-mail address",
+        tag="leads",
+        model=LeadListView,
+        errors=(401, 403),
+    )
+    def list_leads(
+        scope: Literal["mine", "team", "all"] = "mine",
+        sort: Literal["created", "score"] = "created",
+        status: Annotated[list[LeadStatus] | None, Query(description="With sort=score")] = None,
+        min_score: Annotated[int, Query(ge=0, le=100, description="With sort=score")] = 0,
+        email: Annotated[str, Query(max_length=320, description="Exact address")] = "",
+        limit: Annotated[int, Query(ge=1, le=100)] = 25,
+        cursor: Annotated[str, Query(max_length=4000)] = "",
+    ) -> LeadListView:
+        query = LeadQuery(scope, sort, tuple(status or ()), min_score, email, limit, cursor)
+        page = use.read.list(query, api.user_call())
+        return LeadListView(leads=[LeadView.of(lead) for lead in page.leads], next=page.next_cursor)
+
+    @api.get(
+        "/api/v1/leads/counts",
+        "How many leads of each status the caller may see",
+        tag="leads",
+        model=CountsView,
+        errors=(401, 403),
+    )
+    def count_leads() -> CountsView:
+        return CountsView(counts=use.counts.leads_by_status(api.user_call()))
+
+    @api.get("/api/v1/leads/{lead_id}", "One lead", tag="leads", model=LeadView, errors=(401, 404))
+    def get_lead(lead_id: str) -> LeadView:
+        return LeadView.of(use.read.one(lead_id, api.user_call()))
+
+    @api.patch(
+        "/api/v1/leads/{lead_id}",
+        "Change a lead under the version that was read; unknown and read-only fields are refused",
+        tag="leads",
+        model=LeadView,
+        errors=(401, 403, 404, 409, 413),
+        example=None,
+    )
+    def patch_lead(lead_id: str, body: LeadChange) -> LeadView:
+        return LeadView.of(use.change(lead_id, body, api.user_call()))

@@ -1,0 +1,110 @@
+"""Accounts, deals, customers and the audit of any record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field
+
+from revops.access import Policy, Resource
+from revops.analytics import ReadCounts
+from revops.api.views import AccountView, CountsView, OpportunityView
+from revops.audit import AuditEntry, ReadAudit
+from revops.billing.queries import CustomerProfile, ReadCustomer
+from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
+from revops.kernel import NotFound, id_prefix
+from revops.orders.store import ORDERS
+from revops.platform.http import Api
+from revops.table import Key, Table
+
+
+class AuditView(BaseModel):
+    """A record's history; `faults` says what is wrong with its hash chain and is empty when nothing is."""
+
+    entries: list[AuditEntry]
+    faults: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUseCases:
+    """What the record routes call."""
+
+    table: Table
+    policy: Policy
+    customer: ReadCustomer
+    audit: ReadAudit
+    counts: ReadCounts
+
+
+Located = tuple[Key, Resource, str]
+"""Where a record stands, as what it is governed, and whose it is."""
+
+
+def add_record_routes(api: Api, use: RecordUseCases) -> None:
+    """Registers the routes."""
+
+    @api.get("/api/v1/accounts/{account_id}", "One account", tag="crm", model=AccountView, errors=(401, 404))
+    def get_account(account_id: str) -> AccountView:
+        account, call = ACCOUNTS.require(use.table, account_id), api.user_call()
+        use.policy.require_read(call.principal, Resource.ACCOUNTS, account.owner_id, f"account {account_id}")
+        return AccountView.of(account)
+
+    @api.get("/api/v1/opportunities/{opportunity_id}", "One deal", tag="crm", model=OpportunityView, errors=(401, 404))
+    def get_opportunity(opportunity_id: str) -> OpportunityView:
+        deal, call = OPPORTUNITIES.require(use.table, opportunity_id), api.user_call()
+        use.policy.require_read(call.principal, Resource.OPPORTUNITIES, deal.owner_id, f"deal {opportunity_id}")
+        return OpportunityView.of(deal)
+
+    @api.get(
+        "/api/v1/pipeline/counts",
+        "Deals per stage, in number and value, of what the caller may see",
+        tag="crm",
+        model=CountsView,
+        errors=(401, 403),
+    )
+    def count_pipeline() -> CountsView:
+        return CountsView(counts=use.counts.pipeline(api.user_call()))
+
+    @api.get(
+        "/api/v1/customers/{customer_id}",
+        "A customer by our id or the Stripe customer's: membership, activity log, notes, assets",
+        tag="billing",
+        model=CustomerProfile,
+        errors=(401, 404),
+    )
+    def get_customer(customer_id: str) -> CustomerProfile:
+        call = api.user_call()
+        customer = use.customer.find(customer_id)
+        account = ACCOUNTS.get(use.table, customer.account_id) if customer.account_id else None
+        owner_id = account.owner_id if account else ""
+        use.policy.require_read(call.principal, Resource.BILLING, owner_id, f"customer {customer_id}")
+        return use.customer(customer)
+
+    @api.get(
+        "/api/v1/audit/{entity_id}",
+        "Who changed what in a lead, account, deal or order, with the state of its hash chain",
+        tag="audit",
+        model=AuditView,
+        errors=(401, 403, 404),
+    )
+    def get_audit(entity_id: str) -> AuditView:
+        call = api.user_call()
+        key, resource, owner_id = _locate(use.table, entity_id)
+        entries, faults = use.audit(f"{key.pk}|{key.sk}", resource, owner_id, call)
+        return AuditView(entries=entries, faults=faults)
+
+
+def _locate(table: Table, entity_id: str) -> Located:
+    locators: dict[str, Callable[[], Located]] = {
+        "LEAD": lambda: (LEADS.key(entity_id), Resource.LEADS, LEADS.require(table, entity_id).owner_id),
+        "ACC": lambda: (ACCOUNTS.key(entity_id), Resource.ACCOUNTS, ACCOUNTS.require(table, entity_id).owner_id),
+        "OPP": lambda: (
+            OPPORTUNITIES.key(entity_id),
+            Resource.OPPORTUNITIES,
+            OPPORTUNITIES.require(table, entity_id).owner_id,
+        ),
+        "ORD": lambda: (ORDERS.key(entity_id), Resource.ORDERS, ORDERS.require(table, entity_id).owner_id),
+    }
+    locate = locators.get(id_prefix(entity_id))
+    if locate is None:
+        raise NotFound("record", entity_id[:60])
+    return locate()

@@ -1,0 +1,164 @@
+"""What the API shows of records. A view names every field it shows; what is not named is not shown."""
+
+from datetime import date, datetime
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from revops.crm.model import (
+    Account,
+    AccountHealth,
+    AccountLifecycle,
+    AccountType,
+    Attribution,
+    AuthorityLevel,
+    Channel,
+    DuplicateCheck,
+    ForecastCategory,
+    Lead,
+    LeadStage,
+    LeadStatus,
+    MatchVerdict,
+    Opportunity,
+    OpportunityStage,
+    SpamScore,
+    ValidationStatus,
+    WinEvidence,
+)
+from revops.kernel import Money
+from revops.scoring import ScoreCard
+
+
+class ConsentView(BaseModel):
+    """A consent as it stands."""
+
+    channel: str
+    purpose: str
+    granted: bool
+    at: datetime
+    wording_version: str = ""
+    source: str = ""
+
+
+class LeadView(BaseModel):
+    """A lead with everything that explains it (LEAD-1, LEAD-3, CAP-11, CAP-12)."""
+
+    id: str = Field(examples=["LEAD_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"])
+    version: int = Field(examples=[1], description="Send it with a change; another one stands → 409")
+    person_id: str
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    email: str = ""
+    phone: str = ""
+    country: str = ""
+    attribution: Attribution
+    channel: Channel
+    owner_id: str
+    assignee_id: str = ""
+    assigned_by: str = Field(description="The rule that chose the owner, in words")
+    account_id: str = ""
+    status: LeadStatus
+    stage: LeadStage
+    score: int = Field(ge=0, le=100)
+    score_card: ScoreCard | None = None
+    gdpr_consent: bool
+    consents: list[ConsentView]
+    duplicate_check: DuplicateCheck
+    resembles: tuple[MatchVerdict, ...] = ()
+    spam_score: SpamScore
+    spam_reasons: tuple[str, ...] = ()
+    validation_status: ValidationStatus
+    missing: tuple[str, ...] = ()
+    interest_product: str = ""
+    budget_range: str = ""
+    authority_level: AuthorityLevel | None = None
+    timeline: str = ""
+    job_title: str = ""
+    company_size: str = ""
+    industry: str = ""
+    contacted_at: datetime | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    created_at: datetime
+    modified_at: datetime
+
+    @classmethod
+    def of(cls, lead: Lead) -> Self:
+        same = {name: getattr(lead, name) for name in cls.model_fields if name in Lead.model_fields}
+        return cls.model_validate(
+            {
+                **same,
+                "assigned_by": lead.assignment.explanation,
+                "gdpr_consent": lead.gdpr_consent,
+                "consents": [consent.model_dump(exclude={"ip"}) for consent in lead.consents],
+            }
+        )
+
+
+class LeadListView(BaseModel):
+    """A page of leads; `next` is the cursor of the following page, empty at the end."""
+
+    leads: list[LeadView]
+    next: str = ""
+
+
+class CountsView(BaseModel):
+    """Counts by name, of what the caller may see."""
+
+    counts: dict[str, int] = Field(examples=[{"New": 12, "Contacted": 3}])
+
+
+class ReceiptView(BaseModel):
+    """The public form's answer: always the same shape, whoever is known here (CAP-11)."""
+
+    receipt: str = Field(examples=["RCP_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"])
+
+
+class AccountView(BaseModel):
+    """An account (CRM-1)."""
+
+    id: str
+    version: int
+    name: str
+    type: AccountType
+    industry: str = ""
+    company_size: str = ""
+    annual_revenue: Money | None = None
+    billing_address: str = ""
+    owner_id: str
+    health: AccountHealth
+    lifecycle: AccountLifecycle
+    active: bool
+    created_at: datetime
+    modified_at: datetime
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        return cls.model_validate({name: getattr(account, name) for name in cls.model_fields})
+
+
+class OpportunityView(BaseModel):
+    """A deal (CRM-3)."""
+
+    id: str
+    version: int
+    name: str
+    account_id: str
+    primary_contact_id: str = ""
+    value: Money
+    stage: OpportunityStage
+    probability: int
+    forecast_category: ForecastCategory
+    expected_close: date
+    closed_at: datetime | None = None
+    owner_id: str
+    source: str = ""
+    description: str = ""
+    lead_id: str = ""
+    evidence: WinEvidence | None = None
+    created_at: datetime
+    modified_at: datetime
+
+    @classmethod
+    def of(cls, deal: Opportunity) -> Self:
+        return cls.model_validate({name: getattr(deal, name) for name in cls.model_fields})

@@ -1,0 +1,18 @@
+"""The audit: every changed field of every version once, chained by hash, written from the stream alone (SAFE-3)."""
+
+from revops.audit.model import AuditEntry, FieldChange
+from revops.audit.policies import changes_between, entry_hash, verify_chain
+from revops.audit.service import ReadAudit, WriteAudit
+from revops.audit.store import audit_key, entries_of
+
+__all__ = [
+    "AuditEntry",
+    "FieldChange",
+    "ReadAudit",
+    "WriteAudit",
+    "audit_key",
+    "changes_between",
+    "entries_of",
+    "entry_hash",
+    "verify_chain",
+]

@@ -1,0 +1,70 @@
+"""Writing the audit from the stream, and reading it under the policy."""
+
+from revops.access import Policy, Resource
+from revops.audit.model import AuditEntry
+from revops.audit.policies import entry_for, gap_entry, record_name, verify_chain
+from revops.audit.store import audit_key, audit_row, entries_of, head_of, load_entry
+from revops.kernel import CallContext, Clock, Forbidden, NotFound, system_call
+from revops.table import ABSENT, Change, ConditionFailed, Table, begin
+
+
+class WriteAudit:
+    """One entry per record version, whatever is delivered again and however often (I4)."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def __call__(self, change: Change) -> int:
+        """Writes the entry of a change; a version that the stream skipped gets a gap entry. Returns entries written."""
+        row = change.row
+        record = record_name(row)
+        version = row.version + 1 if change.after is None else row.version
+        previous = self._table.get(audit_key(record, version - 1)) if version > 1 else None
+        if previous is not None or version == 1:
+            return self._write(entry_for(change, load_entry(previous).hash if previous else ""))
+        head = head_of(self._table, record)
+        if head is not None and head.version >= version:
+            return 0
+        written, last_hash = self.fill(record, row.kind, (head.version if head else 0) + 1, version - 1, head)
+        return written + self._write(entry_for(change, last_hash))
+
+    def fill(self, record: str, kind: str, first: int, last: int, head: AuditEntry | None) -> tuple[int, str]:
+        """Writes gap entries for versions that no change was seen of. Returns how many, and the last hash."""
+        written, last_hash = 0, head.hash if head else ""
+        for version in range(first, last + 1):
+            entry = gap_entry(record, kind, version, last_hash)
+            written += self._write(entry)
+            last_hash = entry.hash
+        return written, last_hash
+
+    def _write(self, entry: AuditEntry) -> int:
+        transaction = begin(system_call("audit"), self._clock.now())
+        transaction.put(audit_row(entry), ABSENT)
+        try:
+            self._table.commit(transaction)
+        except ConditionFailed:
+            return 0  # delivered again: the entry stands
+        return 1
+
+
+class ReadAudit:
+    """A record's history for those whose right to the audit covers its kind."""
+
+    def __init__(self, table: Table, policy: Policy) -> None:
+        self._table = table
+        self._policy = policy
+
+    def __call__(
+        self, record: str, resource: Resource, owner_id: str, call: CallContext
+    ) -> tuple[list[AuditEntry], list[str]]:
+        """The entries, oldest first, and what is wrong with their chain. Raises NotFound, Forbidden."""
+        grant = self._policy.grant(call.principal, Resource.AUDIT)
+        self._policy.require_any(call.principal, Resource.AUDIT)
+        if resource not in grant.of:
+            raise Forbidden(f"a {call.principal.role.value} may not see the audit of {resource.value}")
+        self._policy.require_read(call.principal, Resource.AUDIT, owner_id, "this record")
+        entries = list(entries_of(self._table, record))
+        if not entries:
+            raise NotFound("audit of this record")
+        return entries, verify_chain(entries)

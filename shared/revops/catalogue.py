@@ -1,0 +1,238 @@
+"""Every event this product publishes, versioned, with its schema (BUS-1).
+
+An event is a pure function of a change of a row (each slice's `events.py`), so it cannot be forgotten and cannot be
+said twice: its id is the entity, its version and the event's name. Payloads carry ids and facts, never a person's
+data; a consumer that needs more reads it through the API under its own rights.
+
+A field may be added to a payload; anything else is a new class with a higher `schema_version`.
+"""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from revops.kernel import Money
+
+SOURCE = "revops"
+"""The `source` of our events on the bus; our own consumers tell ours from outside ones by it (BUS-2)."""
+
+
+class Payload(BaseModel):
+    """What an event says. Subclasses name the event by their class name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schema_version: ClassVar[int] = 1
+
+    @classmethod
+    def event_name(cls) -> str:
+        return cls.__name__
+
+
+class Event(BaseModel):
+    """The envelope on the bus: `detail` of an EventBridge entry whose `detail-type` is the event's name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: Annotated[str, Field(description="Entity, version and event name: the same change gives the same id")]
+    name: str
+    schema_version: int
+    occurred_at: AwareDatetime
+    causation_id: Annotated[str, Field(description="What this came from; consumers pass it on, which stops loops")]
+    data: dict[str, Any]
+
+
+class LeadCreated(Payload):
+    """A lead exists that did not before (CAP-1…7)."""
+
+    lead_id: str
+    person_id: str
+    source: str
+    channel: str
+    owner_id: str
+    score: int
+    created_at: AwareDatetime
+
+
+class LeadAssigned(Payload):
+    """A lead has another owner (CAP-12)."""
+
+    lead_id: str
+    owner_id: str
+    previous_owner_id: str
+
+
+class LeadScoreChanged(Payload):
+    """The rounded score of a lead changed (LEAD-3)."""
+
+    lead_id: str
+    score: int
+    previous_score: int
+
+
+class OpportunityCreated(Payload):
+    """A deal was opened (CRM-3); asks the offers service for an offer (BUS-2)."""
+
+    opportunity_id: str
+    account_id: str
+    lead_id: str | None = None
+    expected_value: Money
+    owner_id: str
+
+
+class OpportunityStageChanged(Payload):
+    """A deal moved to another stage (CRM-4)."""
+
+    opportunity_id: str
+    from_stage: str
+    to_stage: str
+
+
+class OpportunityClosed(Payload):
+    """A deal was won or lost (CRM-4)."""
+
+    opportunity_id: str
+    stage: str
+    actual_value: Money | None = None
+    closed_at: AwareDatetime
+
+
+class ActivityCreated(Payload):
+    """Something that was done is on a timeline (CRM-5)."""
+
+    activity_id: str
+    type: str
+    related_to: str
+    owner_id: str
+
+
+class NoteCreated(Payload):
+    """A note was written; `high` and `urgent` ones alert by mail (CRM-7)."""
+
+    note_id: str
+    related_to: str
+    priority: str
+    owner_id: str
+
+
+class OrderFormSubmitted(Payload):
+    """An order form was handed in; starts the workflow (ORD-2)."""
+
+    order_id: str
+    account_id: str
+    opportunity_id: str
+    attempt: int
+
+
+class OrderFormResumed(Payload):
+    """The workflow of an order is to start again at its step, as a new attempt (ORD-2)."""
+
+    order_id: str
+    attempt: int
+    step: str
+
+
+class OrderFormReviewed(Payload):
+    """Legal approved, rejected or asked for a change (ORD-2)."""
+
+    order_id: str
+    outcome: str
+
+
+class OrderFormExecuted(Payload):
+    """An order form is signed by everybody: only this provisions (ORD-4)."""
+
+    order_id: str
+    document_hash: str
+    executed_at: AwareDatetime
+
+
+class OrderFormProvisioned(Payload):
+    """The one Stripe subscription of an executed order exists (ORD-4)."""
+
+    order_id: str
+    stripe_customer_id: str
+    stripe_subscription_id: str
+
+
+class OrderFormActivated(Payload):
+    """The service is to be opened for the tenant (ORD-2)."""
+
+    order_id: str
+    account_id: str
+
+
+class OrderFormBlocked(Payload):
+    """An executed order cannot go on by itself; it says why and can be resumed (ORD-2)."""
+
+    order_id: str
+    step: str
+    reason: str
+
+
+class OrderFormCancelled(Payload):
+    """An order form ended before execution (ORD-2)."""
+
+    order_id: str
+    reason: str
+
+
+class MembershipStatusChanged(Payload):
+    """A customer's membership status is another one (STR-2)."""
+
+    customer_id: str
+    status: str
+    previous_status: str | None
+    reason: str
+
+
+class SpendCapAlertRaised(Payload):
+    """A threshold of a cap was crossed, once per threshold and cycle (USE-4)."""
+
+    alert_id: str
+    account_id: str
+    cap: str
+    threshold_percent: int
+    cycle: str
+
+
+class SyncConflictRecorded(Payload):
+    """Both sides changed a field; the rule that decided is on the conflict record (HUB-4)."""
+
+    conflict_id: str
+    entity_id: str
+    field: str
+    rule: str
+
+
+class RecordRedriven(Payload):
+    """A change of a record was lost on the way and found by the sweeper: read the record again (R15)."""
+
+    record: str
+    kind: str
+    record_version: int
+
+
+class SettingsApplied(Payload):
+    """A settings document has a new version."""
+
+    name: str
+    settings_version: int
+
+
+PAYLOADS: tuple[type[Payload], ...] = tuple(sorted(Payload.__subclasses__(), key=lambda payload: payload.__name__))
+"""Every payload class; schemas in events/catalogue/ are generated from it and a test holds them equal."""
+
+
+def event(payload: Payload, *, entity_id: str, version: int, occurred_at: str, causation_id: str = "") -> Event:
+    """The event for a payload, with the id that makes a repeat recognisable."""
+    name = payload.event_name()
+    return Event.model_validate(
+        {
+            "id": f"{entity_id}:{version}:{name}",
+            "name": name,
+            "schema_version": payload.schema_version,
+            "occurred_at": occurred_at,
+            "causation_id": causation_id or f"{entity_id}:{version}",
+            "data": payload.model_dump(mode="json", exclude_none=True),
+        }
+    )

@@ -1,0 +1,289 @@
+"""Entities of the CRM. A person (`PER_…`) survives conversion and merge; lead and contact are roles of a person."""
+
+from datetime import date
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from revops.kernel import Money
+from revops.scoring.model import ScoreCard
+from revops.table import Entity
+
+
+class LeadStatus(StrEnum):
+    NEW = "New"
+    CONTACTED = "Contacted"
+    QUALIFIED = "Qualified"
+    UNQUALIFIED = "Unqualified"
+    CONVERTED = "Converted"
+    RECYCLED = "Recycled"
+    DISQUALIFIED = "Disqualified"
+
+
+class LeadStage(StrEnum):
+    AWARENESS = "Awareness"
+    CONSIDERATION = "Consideration"
+    DECISION = "Decision"
+    CONVERTED = "Converted"
+
+
+class DuplicateCheck(StrEnum):
+    PASS = "Pass"  # noqa: S105 - the mission's word
+    FAIL = "Fail"
+    PENDING = "Pending"
+
+
+class SpamScore(StrEnum):
+    LOW = "Low"
+    MEDIUM = "Medium"
+    HIGH = "High"
+
+
+class ValidationStatus(StrEnum):
+    VALID = "Valid"
+    INVALID = "Invalid"
+    PENDING = "Pending"
+
+
+class AuthorityLevel(StrEnum):
+    DECISION_MAKER = "Decision Maker"
+    ECONOMIC_BUYER = "Economic Buyer"
+    INFLUENCER = "Influencer"
+    CHAMPION = "Champion"
+    USER = "User"
+    GATEKEEPER = "Gatekeeper"
+
+
+class Channel(StrEnum):
+    """How a lead came in (CAP-1…7)."""
+
+    FORM = "form"
+    PARTNER = "partner"
+    HUBSPOT = "hubspot"
+
+
+class Value(BaseModel):
+    """A frozen part of an entity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Attribution(Value):
+    """Where a lead came from (CAP-8). `derived` is set when the channel brought none and we worked it out."""
+
+    source: str = Field(min_length=1, max_length=120, examples=["Google Ads"])
+    campaign: str = Field(min_length=1, max_length=120, examples=["crm-q4"])
+    medium: str = Field(min_length=1, max_length=120, examples=["cpc"])
+    term: str = Field(default="", max_length=120, examples=["crm software"])
+    derived: bool = False
+
+
+class Consent(Value):
+    """A consent as given or withheld, with its evidence (CAP-9)."""
+
+    channel: str = Field(examples=["email"])
+    purpose: str = Field(examples=["marketing"])
+    granted: bool
+    at: AwareDatetime
+    wording_version: str = Field(default="", max_length=60, examples=["2026-03"])
+    source: str = Field(default="", max_length=120, examples=["website form"])
+    ip: str = ""
+
+
+class MatchEvidence(Value):
+    """One compared field of a match: how similar (0–1) and what it weighs."""
+
+    field: str
+    similarity: float
+    weight: float
+
+
+class MatchVerdict(Value):
+    """Whom a submission resembles and why (CAP-11)."""
+
+    person_id: str
+    lead_id: str
+    score: float
+    evidence: tuple[MatchEvidence, ...] = ()
+
+
+class Assignment(Value):
+    """Which rule chose the owner (CAP-12)."""
+
+    owner_id: str
+    rule: str
+    explanation: str
+
+
+class Engagement(Value):
+    """Something the person did that is worth points (LEAD-3)."""
+
+    event: str = Field(examples=["email_open"])
+    at: AwareDatetime
+
+
+class Lead(Entity):
+    """A person with intent, not yet an account (LEAD-1)."""
+
+    person_id: str
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    email: str = ""
+    phone: str = ""
+    country: str = ""
+    attribution: Attribution
+    channel: Channel
+    owner_id: str
+    assignee_id: str = ""
+    assignment: Assignment
+    account_id: str = ""
+    status: LeadStatus = LeadStatus.NEW
+    stage: LeadStage = LeadStage.AWARENESS
+    score: int = 0
+    score_card: ScoreCard | None = None
+    consents: tuple[Consent, ...] = ()
+    duplicate_check: DuplicateCheck = DuplicateCheck.PASS
+    resembles: tuple[MatchVerdict, ...] = ()
+    spam_score: SpamScore = SpamScore.LOW
+    spam_reasons: tuple[str, ...] = ()
+    validation_status: ValidationStatus = ValidationStatus.VALID
+    missing: tuple[str, ...] = ()
+    interest_product: str = ""
+    budget_range: str = ""
+    authority_level: AuthorityLevel | None = None
+    timeline: str = ""
+    job_title: str = ""
+    company_size: str = ""
+    industry: str = ""
+    contacted_at: AwareDatetime | None = None
+    engagement: tuple[Engagement, ...] = ()
+    rescore_at: AwareDatetime | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def gdpr_consent(self) -> bool:
+        """Whether any marketing consent stands (the document's one flag)."""
+        return any(consent.granted and consent.purpose == "marketing" for consent in self.consents)
+
+
+class AccountType(StrEnum):
+    CUSTOMER = "Customer"
+    PROSPECT = "Prospect"
+    PARTNER = "Partner"
+    COMPETITOR = "Competitor"
+    RESELLER = "Reseller"
+
+
+class AccountHealth(StrEnum):
+    GREEN = "Green"
+    YELLOW = "Yellow"
+    RED = "Red"
+    BLACK = "Black"
+
+
+class AccountLifecycle(StrEnum):
+    MQA = "MQA"
+    SQA = "SQA"
+    CUSTOMER = "Customer"
+    CHURNED = "Churned"
+
+
+class Account(Entity):
+    """A company. Never deleted, only deactivated (CRM-1)."""
+
+    name: str
+    type: AccountType = AccountType.PROSPECT
+    industry: str = ""
+    company_size: str = ""
+    annual_revenue: Money | None = None
+    gstin: str = ""
+    billing_address: str = ""
+    owner_id: str
+    health: AccountHealth = AccountHealth.GREEN
+    lifecycle: AccountLifecycle = AccountLifecycle.SQA
+    active: bool = True
+    domain: str = ""
+    primary_person_id: str = ""
+    stripe_customer_id: str = ""
+
+
+class ContactRole(StrEnum):
+    DECISION_MAKER = "Decision Maker"
+    INFLUENCER = "Influencer"
+    CHAMPION = "Champion"
+    USER = "User"
+    GATEKEEPER = "Gatekeeper"
+    ECONOMIC_BUYER = "Economic Buyer"
+
+
+class Contact(Entity):
+    """A person at an account (CRM-2); its scope is its account's."""
+
+    person_id: str
+    account_id: str
+    first_name: str = ""
+    last_name: str = ""
+    job_title: str = ""
+    role: ContactRole = ContactRole.USER
+    email: str = ""
+    phone: str = ""
+    primary: bool = False
+
+
+class OpportunityStage(StrEnum):
+    PROSPECT = "Prospect"
+    QUALIFIED = "Qualified"
+    PROPOSAL_SENT = "Proposal Sent"
+    NEGOTIATION = "Negotiation"
+    CLOSED_WON = "Closed Won"
+    CLOSED_LOST = "Closed Lost"
+
+    @property
+    def closed(self) -> bool:
+        return self in (OpportunityStage.CLOSED_WON, OpportunityStage.CLOSED_LOST)
+
+
+STAGE_PROBABILITY = {
+    OpportunityStage.PROSPECT: 10,
+    OpportunityStage.QUALIFIED: 25,
+    OpportunityStage.PROPOSAL_SENT: 50,
+    OpportunityStage.NEGOTIATION: 75,
+    OpportunityStage.CLOSED_WON: 100,
+    OpportunityStage.CLOSED_LOST: 0,
+}
+"""Default probability of a stage, in percent (CRM-3)."""
+
+
+class ForecastCategory(StrEnum):
+    BEST_CASE = "Best Case"
+    COMMIT = "Commit"
+    MOST_LIKELY = "Most Likely"
+    WORST_CASE = "Worst Case"
+
+
+class WinEvidence(Value):
+    """What proves a deal won: an executed order form here, or an order of a trusted outside system (CRM-4)."""
+
+    order_id: str
+    kind: str = Field(examples=["order_form"])
+    subscription_id: str = ""
+
+
+class Opportunity(Entity):
+    """A deal (CRM-3)."""
+
+    name: str
+    account_id: str
+    primary_contact_id: str = ""
+    value: Money
+    stage: OpportunityStage = OpportunityStage.PROSPECT
+    probability: int = 10
+    forecast_category: ForecastCategory = ForecastCategory.MOST_LIKELY
+    expected_close: date
+    closed_at: AwareDatetime | None = None
+    owner_id: str
+    source: str = ""
+    description: str = ""
+    lead_id: str = ""
+    evidence: WinEvidence | None = None

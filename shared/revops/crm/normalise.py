@@ -1,0 +1,169 @@
+"""Canonical forms: two ways of writing one thing compare equal, and what cannot be read is said to be unreadable.
+
+Text is NFKC and casefolded, domains are IDNA, phones are E.164. The originals are kept on the lead; canonical forms
+are for comparing and for claims.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from revops.crm.countries import country_code
+
+_LEGAL_FORMS = frozenset(
+    [
+        "ab",
+        "ag",
+        "aps",
+        "as",
+        "asa",
+        "bv",
+        "bvba",
+        "co",
+        "company",
+        "corp",
+        "corporation",
+        "doo",
+        "ehf",
+        "eood",
+        "eurl",
+        "gmbh",
+        "holding",
+        "inc",
+        "incorporated",
+        "kft",
+        "kg",
+        "kk",
+        "limited",
+        "llc",
+        "llp",
+        "ltd",
+        "ltda",
+        "mbh",
+        "nv",
+        "ohg",
+        "oy",
+        "oyj",
+        "plc",
+        "pte",
+        "pty",
+        "pvt",
+        "private",
+        "sa",
+        "sarl",
+        "sas",
+        "se",
+        "sl",
+        "sp",
+        "spa",
+        "spol",
+        "srl",
+        "sro",
+        "ug",
+        "zoo",
+    ]
+)
+_ZERO_WIDTH = re.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+)
+
+
+def tidy(text: str) -> str:
+    """NFKC, without invisible and control characters, one space where there were many. Keeps case and script.
+
+    The joiners U+200C and U+200D stay: several scripts cannot be written without them.
+    """
+    visible = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text))
+    spaced = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in visible)
+    return " ".join(spaced.split())
+
+
+def fold(text: str) -> str:
+    """The form in which texts are compared: tidy, casefolded, without accents on Latin letters."""
+    folded = unicodedata.normalize("NFKD", tidy(text).casefold())
+    kept = [char for previous, char in zip(" " + folded, folded, strict=False) if not _latin_accent(previous, char)]
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _latin_accent(previous: str, char: str) -> bool:
+    return unicodedata.category(char) == "Mn" and previous.isascii()
+
+
+def company_core(name: str) -> str:
+    """A company's name without punctuation and legal forms: `ACME Holding GmbH & Co. KG` → `acme`."""
+    words = re.sub(r"[^\w\s]", " ", fold(name).replace("&", " ").replace(".", "")).split()
+    core = [word for word in words if word not in _LEGAL_FORMS]
+    return " ".join(core or words)
+
+
+def mixed_script(text: str) -> bool:
+    """Whether one word mixes Latin with Cyrillic or Greek letters, as homograph attacks do (S14)."""
+    for word in text.split():
+        scripts = {
+            name.split()[0]
+            for char in word
+            if char.isalpha() and (name := unicodedata.name(char, "")).startswith(("LATIN", "CYRILLIC", "GREEK"))
+        }
+        if len(scripts) > 1:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalEmail:
+    """An e-mail address for comparing: local part casefolded, domain in IDNA. `role` is a shared mailbox."""
+
+    address: str
+    domain: str
+    role: bool
+
+
+_ROLE_MAILBOXES = frozenset(
+    [
+        "admin",
+        "billing",
+        "contact",
+        "enquiries",
+        "hello",
+        "help",
+        "hr",
+        "info",
+        "jobs",
+        "mail",
+        "marketing",
+        "office",
+        "press",
+        "purchasing",
+        "reception",
+        "sales",
+        "service",
+        "support",
+        "team",
+        "webmaster",
+    ]
+)
+
+
+def canonical_email(text: str) -> CanonicalEmail | None:
+    """None when it is not an address. Header injection cannot pass: CR and LF are no part of an address (S15)."""
+    try:
+        checked = validate_email(text.strip(), check_deliverability=False)
+    except EmailNotValidError:
+        return None
+    local = unicodedata.normalize("NFKC", checked.local_part).casefold()
+    domain = (checked.ascii_domain or checked.domain).casefold()
+    return CanonicalEmail(f"{local}@{domain}", domain, local in _ROLE_MAILBOXES)
+
+
+def canonical_phone(text: str, country: str) -> str | None:
+    """E.164, read in a country when no international prefix is given; None when it is no possible number."""
+    try:
+        number = phonenumbers.parse(text, country_code(country) or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))

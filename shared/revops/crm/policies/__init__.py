@@ -1,0 +1,1 @@
+"""The CRM's decisions as pure functions over data."""

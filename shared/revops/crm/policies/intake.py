@@ -1,0 +1,82 @@
+"""What a submission must bring, and what is noted about one that is kept (CAP-8, CAP-9, CAP-10)."""
+
+import re
+from collections.abc import Mapping
+
+from revops.crm.countries import EU_EEA_UK, country_code
+from revops.crm.model import Channel, SpamScore, ValidationStatus
+from revops.crm.normalise import mixed_script
+from revops.crm.submission import LeadSubmission
+from revops.kernel import FieldIssue, Invalid
+
+COLLECTED = frozenset({Channel.FORM, Channel.PARTNER})
+"""Channels where we collect the lead; a person who writes first is kept without consent and gets no marketing."""
+ATTRIBUTED = frozenset({Channel.PARTNER})
+"""Channels that must say where the lead came from."""
+MANDATORY = ("first_name", "last_name", "company", "email", "phone", "country")
+"""What LEAD-1 asks for; a reachable person without some of it is kept as Pending (CAP-10)."""
+
+
+def require_consent(submission: LeadSubmission) -> None:
+    """Refuses a lead from the EU, the EEA or the UK that we collect without a statement of consent.
+
+    An explicit "no" is a statement: such a lead is kept and gets no marketing.
+    """
+    if submission.channel not in COLLECTED or submission.consents:
+        return
+    code = country_code(submission.country)
+    if code in EU_EEA_UK:
+        raise Invalid.field(
+            "consent",
+            "CAP-9 consent-required-eu-eea-uk",
+            f"a lead from {code} needs a statement of consent",
+            'consent: [{"channel": "email", "purpose": "marketing", "granted": true, "wording_version": "…"}]',
+        )
+
+
+def require_attribution(submission: LeadSubmission) -> None:
+    """Refuses a partner's lead that does not say where it came from, naming each missing field."""
+    if submission.channel not in ATTRIBUTED:
+        return
+    given = submission.attribution
+    missing = [name for name in ("source", "campaign", "medium", "term") if not getattr(given, name, "")]
+    if missing:
+        raise Invalid(
+            "attribution is incomplete: " + ", ".join(missing),
+            [
+                FieldIssue(f"attribution.{name}", "CAP-8 attribution-required", "is missing", "a non-empty text")
+                for name in missing
+            ],
+        )
+
+
+def require_reachable(email: str, phone: str) -> None:
+    """Refuses a submission by which nobody could be reached."""
+    if not email and not phone:
+        raise Invalid.field("email", "CAP-10 reachable", "neither a usable e-mail nor a usable phone", "one of the two")
+
+
+def completeness(submission: LeadSubmission, unusable: Mapping[str, str]) -> tuple[ValidationStatus, tuple[str, ...]]:
+    """The validation status and what is missing or unusable."""
+    missing = tuple(name for name in MANDATORY if not getattr(submission, name).strip())
+    bad = tuple(f"{name}: {why}" for name, why in unusable.items() if getattr(submission, name).strip())
+    if bad:
+        return ValidationStatus.INVALID, missing + bad
+    return (ValidationStatus.PENDING if missing else ValidationStatus.VALID), missing
+
+
+def spam(submission: LeadSubmission) -> tuple[SpamScore, tuple[str, ...]]:
+    """How much a submission looks like spam, with each reason."""
+    reasons: list[str] = []
+    text = " ".join((submission.first_name, submission.last_name, submission.company, *submission.metadata.values()))
+    if re.search(r"https?://|www\.", f"{submission.first_name} {submission.last_name} {submission.company}", re.I):
+        reasons.append("a link in a name")
+    if len(re.findall(r"https?://", text)) >= 3:
+        reasons.append("three or more links")
+    if submission.metadata.get("honeypot"):
+        reasons.append("the hidden field was filled in")
+    if mixed_script(f"{submission.first_name} {submission.last_name} {submission.company}"):
+        reasons.append("one word mixes scripts")
+    if not reasons:
+        return SpamScore.LOW, ()
+    return (SpamScore.HIGH if len(reasons) > 1 or "hidden" in reasons[0] else SpamScore.MEDIUM), tuple(reasons)

@@ -1,0 +1,221 @@
+"""Reading, listing, changing and rescoring leads."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from revops.access import Policy, Resource
+from revops.crm.intake import facts_of, lookalikes
+from revops.crm.model import AuthorityLevel, DuplicateCheck, Lead, LeadStage, LeadStatus
+from revops.crm.normalise import canonical_email
+from revops.crm.policies.lead_moves import require_move
+from revops.crm.policies.matching import MatchRules
+from revops.crm.reading import Reading
+from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
+from revops.crm.submission import LeadSubmission, ShortText
+from revops.kernel import CallContext, Clock, Forbidden, VersionConflict, system_call
+from revops.scoring import ScoringTable, score_lead
+from revops.settings import SettingsReader
+from revops.table import (
+    ConditionFailed,
+    CursorSigner,
+    Table,
+    begin,
+    commit_update,
+    due_now,
+    holder_of,
+    merge_pages,
+    present,
+)
+
+
+class LeadChange(BaseModel):
+    """What may be changed on a lead by hand. Everything else is read-only and refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Annotated[int, Field(ge=1, description="The version that was read; another one stands → 409")]
+    first_name: ShortText | None = None
+    last_name: ShortText | None = None
+    company: ShortText | None = None
+    country: ShortText | None = None
+    phone: Annotated[str, Field(max_length=40)] | None = None
+    status: LeadStatus | None = None
+    stage: LeadStage | None = None
+    interest_product: ShortText | None = None
+    budget_range: ShortText | None = None
+    authority_level: AuthorityLevel | None = None
+    timeline: ShortText | None = None
+    job_title: ShortText | None = None
+    company_size: ShortText | None = None
+    industry: ShortText | None = None
+
+
+_SCORED = frozenset({"budget_range", "authority_level", "timeline", "company_size", "industry"})
+
+
+@dataclass(frozen=True, slots=True)
+class LeadQuery:
+    """A question for a list: `scope` is mine, team or all; `sort` is created or score."""
+
+    scope: str = "mine"
+    sort: str = "created"
+    statuses: tuple[LeadStatus, ...] = ()
+    min_score: int = 0
+    email: str = ""
+    limit: int = 25
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadPage:
+    leads: list[Lead]
+    next_cursor: str
+
+
+class ReadLeads:
+    """Leads as a principal may see them: one, by address, or a list."""
+
+    def __init__(self, table: Table, policy: Policy, cursors: Callable[[], CursorSigner]) -> None:
+        self._table = table
+        self._policy = policy
+        self._cursors = cursors
+
+    def one(self, lead_id: str, call: CallContext) -> Lead:
+        """Raises NotFound for what is not there or not for this caller."""
+        lead = LEADS.require(self._table, lead_id)
+        self._policy.require_read(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
+        return lead
+
+    def list(self, query: LeadQuery, call: CallContext) -> LeadPage:
+        """A page. Raises Forbidden when the scope reaches further than the caller may read."""
+        self._policy.require_any(call.principal, Resource.LEADS)
+        if query.email:
+            return self._by_email(query.email, call)
+        statuses = query.statuses or OPEN_STATUSES
+        wanted = LeadList(self._owners(query.scope, call), query.sort == "score", statuses, query.min_score)
+        binding = {
+            "who": call.principal.id,
+            "list": f"leads/{query.scope}/{query.sort}/{query.min_score}/{','.join(query.statuses)}",
+        }
+        positions = self._cursors().open(query.cursor, binding) if query.cursor else {}
+        rows, after = merge_pages(self._table, wanted.partitions(), positions, query.limit, wanted.rank)
+        leads = LEADS.load_all(present(self._table.get_many([row.key for row in rows], consistent=False)))
+        return LeadPage(leads, self._cursors().sign(after, binding) if after else "")
+
+    def _by_email(self, email: str, call: CallContext) -> LeadPage:
+        canonical = canonical_email(email)
+        holder = holder_of(self._table, "email", canonical.address) if canonical else None
+        lead = LEADS.get(self._table, holder) if holder else None
+        seen = lead is not None and self._policy.reads(call.principal, Resource.LEADS, lead.owner_id)
+        return LeadPage([lead] if lead is not None and seen else [], "")
+
+    def _owners(self, scope: str, call: CallContext) -> frozenset[str] | None:
+        readable = self._policy.readable_owners(call.principal, Resource.LEADS)
+        if scope == "mine":
+            return frozenset({call.principal.id})
+        if scope == "team":
+            team = call.principal.members | {call.principal.id}
+            return team if readable is None else team & readable
+        if readable is not None:
+            raise Forbidden(f"a {call.principal.role.value} may not list everybody's leads; try scope=team or mine")
+        return None
+
+
+class ChangeLead:
+    """A change by hand, under the version that was read."""
+
+    def __init__(self, table: Table, clock: Clock, policy: Policy) -> None:
+        self._table = table
+        self._clock = clock
+        self._policy = policy
+
+    def __call__(self, lead_id: str, change: LeadChange, call: CallContext) -> Lead:
+        """Raises NotFound, Forbidden, Refused (naming the legal moves), VersionConflict."""
+        lead = LEADS.require(self._table, lead_id)
+        self._policy.require_write(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
+        if lead.version != change.version:
+            raise VersionConflict(f"lead {lead_id} was changed by someone else", lead.version)
+        asked = change.model_dump(exclude_unset=True, exclude={"version"})
+        wanted: dict[str, Any] = {
+            name: value for name, value in asked.items() if value is not None and value != getattr(lead, name)
+        }
+        if not wanted:
+            return lead
+        now = self._clock.now()
+        require_move(lead, wanted.get("status"), wanted.get("stage"))
+        if wanted.get("status") is LeadStatus.CONTACTED and lead.contacted_at is None:
+            wanted["contacted_at"] = now
+        if _SCORED & wanted.keys():
+            wanted["rescore_at"] = now
+        changed = lead.revised(now, **wanted)
+        transaction = begin(call, now)
+        LEADS.update(transaction, changed)
+        commit_update(self._table, transaction, LEADS, changed)
+        return changed
+
+
+class RecheckLead:
+    """Looks again for lookalikes once a lead is committed: two that raced past each other are found now (CAP-11)."""
+
+    def __init__(self, table: Table, clock: Clock, settings: SettingsReader) -> None:
+        self._table = table
+        self._clock = clock
+        self._settings = settings
+
+    def __call__(self, lead_id: str, causation_id: str) -> None:
+        lead = LEADS.get(self._table, lead_id)
+        if lead is None:
+            return
+        said = LeadSubmission.model_validate(
+            {name: getattr(lead, name) for name in LeadSubmission.model_fields if hasattr(lead, name)}
+            | {"consents": (), "attribution": None}
+        )
+        call = system_call("recheck_lead", causation_id)
+        found = lookalikes(self._table, Reading.of(said, call), self._settings.read(MatchRules), but=lead.id)
+        unseen = {each.lead_id for each in found} - {each.lead_id for each in lead.resembles}
+        if not unseen:
+            return
+        now = self._clock.now()
+        transaction = begin(call, now)
+        LEADS.update(
+            transaction,
+            lead.revised(now, duplicate_check=DuplicateCheck.PENDING, resembles=(*found, *lead.resembles)[:5]),
+        )
+        commit_update(self._table, transaction, LEADS, lead)
+
+
+class RescoreLeads:
+    """The scheduled job: rescores what is due, that is what changed or what decay is about to change (LEAD-4)."""
+
+    def __init__(self, table: Table, clock: Clock, settings: SettingsReader) -> None:
+        self._table = table
+        self._clock = clock
+        self._settings = settings
+
+    def __call__(self, period: str) -> dict[str, int]:
+        """Counts of leads looked at and of scores that changed. Nobody who is not due is read."""
+        table, now = self._settings.read(ScoringTable), self._clock.now()
+        counts = {"looked_at": 0, "changed": 0}
+        call = system_call("score_leads", period)
+        for lead in self._due():
+            if lead.rescore_at is None or lead.rescore_at > now:
+                continue  # the index lags; the row itself says it is not due any more
+            counts["looked_at"] += 1
+            card = score_lead(facts_of(lead), table, now)
+            counts["changed"] += card.score != lead.score
+            rescored = lead.revised(now, score=card.score, score_card=card, rescore_at=card.changes_at)
+            transaction = begin(call, now)
+            LEADS.update(transaction, rescored)
+            try:
+                self._table.commit(transaction)
+            except ConditionFailed:
+                continue  # changed meanwhile: it is due again by that very change, or was rescored by another run
+        return counts
+
+    def _due(self) -> Iterator[Lead]:
+        keys = [due.key for due in due_now(self._table, "score", self._clock.now())]
+        for start in range(0, len(keys), 100):
+            yield from LEADS.load_all(present(self._table.get_many(keys[start : start + 100])))

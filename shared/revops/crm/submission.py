@@ -1,0 +1,137 @@
+"""A lead as it comes in: every channel's adapter makes one of these, and one pipeline takes it from there."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from revops.crm.model import Attribution, AuthorityLevel, Channel
+from revops.crm.normalise import tidy
+
+ShortText = Annotated[str, StringConstraints(max_length=120), AfterValidator(tidy)]
+"""One line of at most 120 characters, tidied."""
+
+
+class ConsentStatement(BaseModel):
+    """What a person said about being contacted, in which words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: Annotated[str, Field(pattern=r"^(email|phone|whatsapp|sms|post)$", examples=["email"])]
+    purpose: Annotated[str, Field(pattern=r"^(marketing|service)$", examples=["marketing"])] = "marketing"
+    granted: bool
+    wording_version: Annotated[str, Field(max_length=60, examples=["2026-03"])] = ""
+
+
+class AttributionClaim(BaseModel):
+    """Where the sender says the lead came from; may be incomplete."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: ShortText = ""
+    campaign: ShortText = ""
+    medium: ShortText = ""
+    term: ShortText = ""
+
+
+class LeadFields(BaseModel):
+    """What a sender may say about a lead."""
+
+    first_name: ShortText = Field(default="", examples=["राहुल"])
+    last_name: ShortText = Field(default="", examples=["पाटील"])
+    company: ShortText = Field(default="", examples=["Nordlicht GmbH"])
+    email: Annotated[str, Field(max_length=320, examples=["rahul@nordlicht.example"])] = ""
+    phone: Annotated[str, Field(max_length=40, examples=["+49 30 901820"])] = ""
+    country: ShortText = Field(default="", examples=["DE"])
+    interest_product: ShortText = ""
+    budget_range: ShortText = Field(default="", examples=["10k-50k"])
+    authority_level: AuthorityLevel | None = None
+    timeline: ShortText = Field(default="", examples=["0-3 months"])
+    job_title: ShortText = ""
+    company_size: ShortText = Field(default="", examples=["50-100"])
+    industry: ShortText = Field(default="", examples=["Software"])
+    consent: tuple[ConsentStatement, ...] = Field(default=(), max_length=10)
+    attribution: AttributionClaim | None = None
+
+
+class PartnerSubmission(LeadFields):
+    """A lead from a partner's system (CAP-5). Unknown and read-only fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FormSubmission(LeadFields):
+    """A lead from the public form (CAP-1). What the form does not know goes to `metadata`, bounded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_unknown(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = {name: value for name, value in data.items() if name in cls.model_fields and name != "metadata"}
+        given = data.get("metadata", {})
+        more = dict(given) if isinstance(given, dict) else {"metadata": given}
+        more |= {name: value for name, value in data.items() if name not in cls.model_fields}
+        known["metadata"] = {tidy(str(name))[:60]: _bounded(value) for name, value in list(more.items())[:20]}
+        return known
+
+
+def _bounded(value: Any) -> str:
+    return tidy(str(value)[:500])
+
+
+class LeadSubmission(BaseModel):
+    """One submission, whatever the channel. `referrer` helps to derive an attribution the channel did not bring."""
+
+    model_config = ConfigDict(frozen=True)
+
+    channel: Channel
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    email: str = ""
+    phone: str = ""
+    country: str = ""
+    interest_product: str = ""
+    budget_range: str = ""
+    authority_level: AuthorityLevel | None = None
+    timeline: str = ""
+    job_title: str = ""
+    company_size: str = ""
+    industry: str = ""
+    consents: tuple[ConsentStatement, ...] = ()
+    attribution: AttributionClaim | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    referrer: str = ""
+    idempotency_key: str = ""
+
+    @classmethod
+    def of(cls, fields: LeadFields, channel: Channel, *, referrer: str = "", idempotency_key: str = "") -> Self:
+        """A submission from what a sender said."""
+        said = {name: getattr(fields, name) for name in LeadFields.model_fields if name != "consent"}
+        return cls(
+            channel=channel,
+            consents=fields.consent,
+            metadata=getattr(fields, "metadata", {}),
+            referrer=referrer,
+            idempotency_key=idempotency_key,
+            **said,
+        )
+
+
+def attribution_of(submission: LeadSubmission) -> Attribution:
+    """The attribution that stands on the lead: as claimed, or derived and flagged as such (CAP-8)."""
+    claim = submission.attribution
+    if claim and claim.source and claim.campaign and claim.medium:
+        return Attribution(source=claim.source, campaign=claim.campaign, medium=claim.medium, term=claim.term)
+    host = submission.referrer.partition("://")[2].partition("/")[0].partition(":")[0][:120]
+    return Attribution(
+        source=(claim.source if claim else "") or host or f"{submission.channel} direct",
+        campaign=(claim.campaign if claim else "") or "none",
+        medium=(claim.medium if claim else "") or ("referral" if host else "direct"),
+        term=claim.term if claim else "",
+        derived=True,
+    )

@@ -1,0 +1,52 @@
+"""What every slice may use: time, identity, money, errors, strict JSON and who is asking. Imports nothing of ours."""
+
+from revops.kernel.clock import Clock, SystemClock, parse_time, time_text
+from revops.kernel.context import CallContext, Principal, Role, system_call
+from revops.kernel.errors import (
+    CapReached,
+    Conflict,
+    DomainError,
+    FieldIssue,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    VersionConflict,
+)
+from revops.kernel.ids import IdFactory, RandomIds, id_prefix
+from revops.kernel.jsontext import JsonError, canonical_json, parse_json
+from revops.kernel.money import Money, exact_decimal
+
+__all__ = [
+    "CallContext",
+    "CapReached",
+    "Clock",
+    "Conflict",
+    "DomainError",
+    "FieldIssue",
+    "Forbidden",
+    "IdFactory",
+    "Invalid",
+    "JsonError",
+    "Money",
+    "NotFound",
+    "Principal",
+    "RandomIds",
+    "Refused",
+    "Role",
+    "SystemClock",
+    "TooLarge",
+    "Unauthenticated",
+    "Unavailable",
+    "VersionConflict",
+    "canonical_json",
+    "exact_decimal",
+    "id_prefix",
+    "parse_json",
+    "parse_time",
+    "system_call",
+    "time_text",
+]

@@ -1,0 +1,67 @@
+"""Money is a whole number of minor units and a currency; rates are exact decimals. Never a float."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+_NO_MINOR = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF"}
+)
+_THREE_MINOR = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+
+
+def minor_digits(currency: str) -> int:
+    """How many decimals a currency's minor unit is: 2 for EUR, 0 for JPY, 3 for KWD."""
+    return 0 if currency in _NO_MINOR else 3 if currency in _THREE_MINOR else 2
+
+
+def exact_decimal(value: object) -> Decimal:
+    """A finite Decimal from text, int or Decimal. Raises ValueError for floats, NaN and infinities."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("a rate is a decimal written as text, such as '0.015'")
+    try:
+        number = Decimal(value)
+    except InvalidOperation as error:
+        raise ValueError("not a decimal number") from error
+    if not number.is_finite():
+        raise ValueError("not a finite number")
+    return number
+
+
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(exact_decimal),
+    PlainSerializer(lambda value: format(value, "f"), return_type=str),
+]
+"""An exact decimal that travels as text."""
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code", examples=["EUR"])]
+
+
+class Money(BaseModel):
+    """An amount in minor units (cents) of a currency."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minor: int = Field(description="Whole number of minor units", examples=[129900])
+    currency: Currency
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(minor=self.minor + self._same(other), currency=self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(minor=self.minor - self._same(other), currency=self.currency)
+
+    def times(self, count: int) -> "Money":
+        """The amount `count` times over."""
+        return Money(minor=self.minor * count, currency=self.currency)
+
+    def _same(self, other: "Money") -> int:
+        if other.currency != self.currency:
+            raise ValueError(f"cannot mix {self.currency} and {other.currency}")
+        return other.minor
+
+    def __str__(self) -> str:
+        digits = minor_digits(self.currency)
+        return f"{Decimal(self.minor).scaleb(-digits):,.{digits}f} {self.currency}"

@@ -1,0 +1,1 @@
+"""Order forms: handed in, reviewed, signed, provisioned exactly once, activated."""

@@ -1,0 +1,86 @@
+"""What a change of an order says to the rest of the world: a pure function of before and after (BUS-1)."""
+
+from revops.catalogue import (
+    Event,
+    OrderFormActivated,
+    OrderFormBlocked,
+    OrderFormCancelled,
+    OrderFormExecuted,
+    OrderFormProvisioned,
+    OrderFormResumed,
+    OrderFormReviewed,
+    OrderFormSubmitted,
+    Payload,
+    event,
+)
+from revops.orders.model import OrderForm, OrderStatus
+from revops.orders.policies.lifecycle import next_step
+from revops.orders.store import ORDERS
+from revops.table import Change
+
+_REVIEWED = {OrderStatus.APPROVED, OrderStatus.REJECTED, OrderStatus.CHANGES_REQUESTED}
+
+
+def events(change: Change) -> list[Event]:
+    """The events of one change of an order row; none for other rows."""
+    if change.kind != ORDERS.kind or change.after is None:
+        return []
+    before = ORDERS.load(change.before) if change.before else None
+    after = ORDERS.load(change.after)
+    stamp = change.after.stamp
+    return [
+        event(
+            payload,
+            entity_id=after.id,
+            version=after.version,
+            occurred_at=after.modified_at.isoformat(),
+            causation_id=stamp.causation_id if stamp else "",
+        )
+        for payload in _payloads(before, after)
+    ]
+
+
+def _payloads(before: OrderForm | None, after: OrderForm) -> list[Payload]:
+    if before is None:
+        return [_submitted(after)]
+    said: list[Payload] = []
+    if before.status is not after.status:
+        said += _of_move(before.status, after)
+    if after.attempt > before.attempt and after.status is not OrderStatus.SUBMITTED:
+        said.append(OrderFormResumed(order_id=after.id, attempt=after.attempt, step=next_step(after.status)))
+    elif after.attempt > before.attempt:
+        said.append(_submitted(after))
+    return said
+
+
+def _of_move(came_from: OrderStatus, after: OrderForm) -> list[Payload]:
+    said: list[Payload] = []
+    if came_from is OrderStatus.IN_REVIEW and after.status in _REVIEWED:
+        said.append(OrderFormReviewed(order_id=after.id, outcome=after.status))
+    match after.status:
+        case OrderStatus.EXECUTED if came_from is OrderStatus.AWAITING_SIGNATURE and after.signature:
+            signature = after.signature
+            said.append(
+                OrderFormExecuted(order_id=after.id, document_hash=signature.sha256, executed_at=signature.recorded_at)
+            )
+        case OrderStatus.PROVISIONED if came_from is OrderStatus.EXECUTED:
+            said.append(
+                OrderFormProvisioned(
+                    order_id=after.id,
+                    stripe_customer_id=after.stripe_customer_id,
+                    stripe_subscription_id=after.stripe_subscription_id,
+                )
+            )
+        case OrderStatus.ACTIVE:
+            said.append(OrderFormActivated(order_id=after.id, account_id=after.account_id))
+        case OrderStatus.BLOCKED if after.block:
+            said.append(OrderFormBlocked(order_id=after.id, step=after.block.step, reason=after.block.reason))
+        case OrderStatus.CANCELLED:
+            said.append(OrderFormCancelled(order_id=after.id, reason=after.end_reason))
+    return said
+
+
+def _submitted(order: OrderForm) -> OrderFormSubmitted:
+    return OrderFormSubmitted(
+        order_id=order.id, account_id=order.account_id, opportunity_id=order.opportunity_id, attempt=order.attempt
+    )

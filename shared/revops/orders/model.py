@@ -1,0 +1,280 @@
+"""The order form and what happens to it (ORD-1, ORD-2). Money is minor units, rates are exact decimals."""
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from revops.kernel import Money
+from revops.kernel.money import Currency, Rate
+from revops.table import Entity
+
+
+class Plan(StrEnum):
+    STARTER = "Starter"
+    PROFESSIONAL = "Professional"
+    ENTERPRISE = "Enterprise"
+    CUSTOM = "Custom"
+
+
+class Region(StrEnum):
+    """Primary data residency."""
+
+    EU = "EU"
+    UK = "UK"
+    US = "US"
+    BR = "BR"
+
+
+class BillingCycle(StrEnum):
+    MONTHLY = "Monthly"
+    ANNUAL = "Annual"
+
+    @property
+    def months(self) -> int:
+        return 1 if self is BillingCycle.MONTHLY else 12
+
+
+class PaymentMethod(StrEnum):
+    CREDIT_CARD = "Credit Card"
+    ACH = "ACH"
+    WIRE_TRANSFER = "Wire Transfer"
+    INVOICE = "Invoice"
+
+
+class ESignMethod(StrEnum):
+    DOCUSIGN = "DocuSign"
+    ADOBE_SIGN = "Adobe Sign"
+    MANUAL = "Manual"
+
+
+class CapPeriod(StrEnum):
+    MONTHLY = "Monthly"
+    ANNUAL = "Annual"
+
+
+class Meter(StrEnum):
+    """What usage is counted in (USE-1), or one pooled line for all of it."""
+
+    API_CALLS = "API Calls"
+    SIGNATURES = "Signatures"
+    VERIFICATIONS = "Verifications"
+    POOLED = "Pooled"
+
+
+class OrderStatus(StrEnum):
+    SUBMITTED = "Submitted"
+    IN_REVIEW = "InReview"
+    CHANGES_REQUESTED = "ChangesRequested"
+    APPROVED = "Approved"
+    AWAITING_SIGNATURE = "AwaitingSignature"
+    EXECUTED = "Executed"
+    PROVISIONED = "Provisioned"
+    ACTIVE = "Active"
+    REJECTED = "Rejected"
+    CANCELLED = "Cancelled"
+    BLOCKED = "Blocked"
+
+
+class Step(StrEnum):
+    """The steps of an order. People end `submit`, `cancel`, `resume` and the waits; the workflow takes the rest."""
+
+    SUBMIT = "submit"
+    REVIEW = "review"
+    AWAIT_REVIEW = "await_review"
+    REQUEST_SIGNATURE = "request_signature"
+    AWAIT_SIGNATURE = "await_signature"
+    PROVISION = "provision"
+    ACTIVATE = "activate"
+    CANCEL = "cancel"
+    RESUME = "resume"
+    DONE = "done"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Address(_Part):
+    """Where invoices go; decides tax."""
+
+    line1: Annotated[str, Field(min_length=1, max_length=200, examples=["Beispielweg 1"])]
+    line2: Annotated[str, Field(max_length=200)] = ""
+    city: Annotated[str, Field(min_length=1, max_length=100, examples=["Berlin"])]
+    state: Annotated[str, Field(max_length=100)] = ""
+    postal_code: Annotated[str, Field(max_length=20)] = ""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["DE"])]
+
+
+class UsageLine(_Part):
+    """What usage is included each month, and what a unit costs beyond it, in the order's currency (major units)."""
+
+    meter: Meter
+    monthly_cap: Annotated[int, Field(ge=0, le=10**15)]
+    overage_price: Annotated[Rate, Field(ge=0, le=1_000_000, examples=["0.015"])]
+
+
+class SpendCap(_Part):
+    """The most that may be spent in a period, in minor units of the order's currency (USE-3)."""
+
+    minor: Annotated[int, Field(gt=0, le=10**15)]
+    period: CapPeriod
+
+
+Executed = Literal["Yes", "No"] | date
+"""A contract document: executed, not executed, or executed on a date."""
+
+SccStatus = Annotated[str, Field(pattern=r"^(Yes|No|Module( [1-4])?)$", examples=["Module 2"])]
+"""Standard contractual clauses: `Yes`, `No`, or which module was executed."""
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A name on one line: what goes into a mail's header or a log must not bring lines of its own (S15, S16)."""
+
+
+class _AgreedTerms(_Part):
+    legal_entity_name: Name
+    signatory_name: Name
+    contact_email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
+    contact_phone: Annotated[str, Field(max_length=40, pattern=r"^[0-9+(). /-]*$")] = ""
+    billing_address: Address
+    plan: Plan
+    currency: Currency
+    start_date: date
+    term_months: Annotated[int, Field(ge=1, le=120)]
+    discount_percent: Annotated[Rate, Field(ge=0, le=100, decimal_places=4)] = Decimal(0)
+    seats: Annotated[int, Field(ge=1, le=1_000_000)]
+    usage: Annotated[tuple[UsageLine, ...], Field(max_length=len(Meter))] = ()
+    region: Region
+    spend_cap: SpendCap | None = None
+    billing_cycle: BillingCycle
+    payment_method: PaymentMethod
+    stripe_customer_id: Annotated[str, Field(pattern=r"^(cus_[A-Za-z0-9]{1,60})?$")] = ""
+    auto_renewal: bool = True
+    proration: bool = True
+    dpa: Executed = "No"
+    sccs: SccStatus = "No"
+    uk_idta: Executed = "No"
+    esign_method: ESignMethod
+
+    @model_validator(mode="after")
+    def _lines_apart(self) -> Self:
+        meters = [line.meter for line in self.usage]
+        if len(set(meters)) != len(meters):
+            raise ValueError("usage: each meter may have one line")
+        if Meter.POOLED in meters and len(meters) > 1:
+            raise ValueError("usage: a pooled line stands alone")
+        return self
+
+
+class OrderTerms(_AgreedTerms):
+    """What is agreed: every field of ORD-1 that people fill in. `list_price` is per seat and month, in minor units."""
+
+    list_price: Annotated[int, Field(ge=0, le=10**12)]
+    renewal_date: date
+
+    @model_validator(mode="after")
+    def _renewal_after_start(self) -> Self:
+        if self.renewal_date <= self.start_date:
+            raise ValueError("renewal_date must be after start_date")
+        return self
+
+
+class OrderSubmission(_AgreedTerms):
+    """An order form as it is handed in. Without `account_id` the account is made from the company named here; without
+    `list_price` the price list holds; without `renewal_date` it is the end of the term."""
+
+    account_id: Annotated[str, Field(pattern=r"^(ACC_[0-9A-Z]{1,40})?$")] = ""
+    opportunity_id: Annotated[str, Field(pattern=r"^(OPP_[0-9A-Z]{1,40})?$")] = ""
+    list_price: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    renewal_date: date | None = None
+
+
+class Finding(_Part):
+    """Why an order is not standard: the rule, the field it looked at, and both values in words."""
+
+    rule: str
+    field: str
+    message: str
+
+
+class ReviewDecision(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    ASK = "ask"
+
+
+class Review(_Part):
+    """What the rules found and what legal decided."""
+
+    rules_version: int = 0
+    findings: tuple[Finding, ...] = ()
+    decision: ReviewDecision | None = None
+    comment: str = ""
+    decided_by: str = ""
+    decided_at: AwareDatetime | None = None
+
+
+class Signature(_Part):
+    """The executed document: who signed, when, and the file with its hash."""
+
+    signatory_name: str
+    signed_on: date
+    document: str
+    sha256: str
+    size: int
+    method: ESignMethod
+    recorded_by: str
+    recorded_at: AwareDatetime
+
+
+class Block(_Part):
+    """Why an executed order stands still, at which step, and the status it goes on from."""
+
+    step: Step
+    reason: str
+    resume_to: OrderStatus
+
+
+class OrderForm(Entity):
+    """One order form. `status_since` is when the present status began, `attempt` counts workflow executions."""
+
+    status: OrderStatus = OrderStatus.SUBMITTED
+    status_since: AwareDatetime
+    attempt: int = 1
+    account_id: str
+    opportunity_id: str
+    opened_opportunity: bool
+    owner_id: str
+    terms: OrderTerms
+    review: Review = Review()
+    signature: Signature | None = None
+    stripe_customer_id: str = ""
+    stripe_subscription_id: str = ""
+    block: Block | None = None
+    end_reason: str = ""
+
+    @property
+    def list_price(self) -> Money:
+        return Money(minor=self.terms.list_price, currency=self.terms.currency)
+
+
+class StepOutcome(StrEnum):
+    DONE = "Done"
+    BLOCKED = "Blocked"
+    FAILED = "Failed"
+
+
+class StepRecord(_Part):
+    """One step that was taken (ORD-2): when, by whom, in which attempt, how it ended and why."""
+
+    name: Step
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+    actor: str
+    attempt: int
+    outcome: StepOutcome = StepOutcome.DONE
+    status: OrderStatus
+    reason: str = ""

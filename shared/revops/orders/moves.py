@@ -1,0 +1,45 @@
+"""One way to move an order: the policy is asked, the next version and the record of the step go in one transaction."""
+
+from datetime import datetime
+
+from revops.kernel import CallContext
+from revops.orders.model import OrderForm, OrderStatus, Step, StepOutcome, StepRecord
+from revops.orders.policies.lifecycle import require_move
+from revops.orders.store import ORDERS, add_step
+from revops.table import Transaction
+
+
+def move(
+    transaction: Transaction,
+    order: OrderForm,
+    to: OrderStatus,
+    step: Step,
+    call: CallContext,
+    now: datetime,
+    *,
+    started_at: datetime | None = None,
+    outcome: StepOutcome = StepOutcome.DONE,
+    reason: str = "",
+    **changes: object,
+) -> OrderForm:
+    """Adds the move to the transaction and tells the order as it then is. Raises Refused for an illegal one.
+
+    A step of the workflow starts when its task does; one that people take started when the wait for it began.
+    """
+    if to is not order.status:
+        require_move(order.id, order.status, to)
+        changes = {"status_since": now, **changes}
+    moved = order.revised(now, status=to, **changes)
+    ORDERS.update(transaction, moved)
+    record = StepRecord(
+        name=step,
+        started_at=started_at or order.status_since,
+        ended_at=now,
+        actor=call.principal.id,
+        attempt=order.attempt,
+        outcome=outcome,
+        status=to,
+        reason=reason,
+    )
+    add_step(transaction, moved, record)
+    return moved

@@ -1,0 +1,1 @@
+"""The rules of orders: pure functions over data that explain their result."""

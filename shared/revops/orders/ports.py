@@ -1,0 +1,195 @@
+"""What orders need of others: CRM records, the billing provider, the workflow engine, senders of documents."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from revops.kernel import DomainError, Money, Unavailable
+from revops.orders.model import OrderForm
+from revops.orders.policies.pricing import SeatPrice
+from revops.table import Transaction
+
+# -- the CRM ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRef:
+    """An account as far as an order is concerned. `stripe_customer_id` is empty when it has none yet."""
+
+    id: str
+    owner_id: str
+    stripe_customer_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """The company an order brings along. `billing_address` is one text; by `contact_email` a person who is known
+    already is linked to it."""
+
+    name: str
+    billing_address: str
+    owner_id: str
+    contact_email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOpportunity:
+    """The deal an order opens."""
+
+    name: str
+    account_id: str
+    value: Money
+    expected_close: date
+    owner_id: str
+    source: str = "Order form"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvidence:
+    """What proves a deal: the order, its executed document, and the subscription once there is one."""
+
+    order_id: str
+    document_hash: str
+    signed_on: date
+    subscription_id: str = ""
+
+
+class CrmRecords(Protocol):
+    """Accounts and opportunities. What writes adds to a transaction of the caller and commits nothing by itself."""
+
+    def account(self, account_id: str) -> AccountRef:
+        """Raises NotFound."""
+        ...
+
+    def create_account(self, transaction: Transaction, now: datetime, wanted: NewAccount) -> AccountRef: ...
+
+    def require_open_opportunity(self, opportunity_id: str, account_id: str) -> None:
+        """Raises Invalid unless the deal belongs to the account and is not closed."""
+        ...
+
+    def open_opportunity(self, transaction: Transaction, now: datetime, wanted: NewOpportunity) -> str:
+        """The new deal's id."""
+        ...
+
+    def record_signature(
+        self, transaction: Transaction, now: datetime, opportunity_id: str, evidence: OrderEvidence
+    ) -> None:
+        """The signed dates reach the deal (ORD-2)."""
+        ...
+
+    def mark_won(self, transaction: Transaction, now: datetime, opportunity_id: str, evidence: OrderEvidence) -> None:
+        """Closed Won with its evidence (CRM-4); nothing to add when it is won already."""
+        ...
+
+    def close_lost(self, transaction: Transaction, now: datetime, opportunity_id: str, reason: str) -> None:
+        """Closed Lost: what opening the order did to the deal is undone; nothing to add when it is closed already."""
+        ...
+
+
+# -- signing ---------------------------------------------------------------------------------------------------------
+
+
+class SignatureSender(Protocol):
+    """Sends the form out for signature by one method. Raises DomainError; not retryable means for good."""
+
+    def send(self, order: OrderForm) -> None: ...
+
+
+class ManualSigning:
+    """Nothing to send: people sign on their own and the signed file is uploaded (ORD-3)."""
+
+    def send(self, order: OrderForm) -> None:
+        """Accepts every order."""
+
+
+# -- the billing provider --------------------------------------------------------------------------------------------
+
+
+class OutcomeUnknown(Unavailable):
+    """The provider did not tell whether it did what was asked: repeat with the same key, or look."""
+
+    title = "Outcome unknown"
+    slug = "outcome-unknown"
+
+
+class SavedFailure(Unavailable):
+    """The provider answers this key with the failure it saved: no use in repeating it. Look, then use the next key."""
+
+    title = "Saved failure"
+    slug = "saved-failure"
+
+
+class ProvisioningRefused(DomainError):
+    """The provider understood and said no. The key is used up; the same again is answered the same."""
+
+    status = 409
+    title = "Provisioning refused"
+    slug = "provisioning-refused"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRequest:
+    """A customer at the provider. `metadata.account_id` is how it is found again."""
+
+    account_id: str
+    name: str
+    email: str
+    phone: str
+    address: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRequest:
+    """A subscription at the provider. `metadata.order_form` is how it is found again. Times are epoch seconds;
+    0 means not set. `payment_types` are the provider's words for how the invoice may be paid."""
+
+    order_id: str
+    account_id: str
+    customer_id: str
+    price_id: str
+    seats: int
+    charge_automatically: bool
+    payment_types: tuple[str, ...]
+    days_until_due: int
+    starts_at: int
+    ends_at: int
+
+
+class ProvisioningGateway(Protocol):
+    """The billing provider. Reads raise Unavailable; creates raise OutcomeUnknown, SavedFailure, Unavailable (surely
+    not done) or ProvisioningRefused."""
+
+    def ensure_price(self, price: SeatPrice) -> str:
+        """The id of the active price with this lookup key, made with its product if need be. Safe to repeat."""
+        ...
+
+    def find_customer(self, account_id: str, email: str) -> str | None:
+        """The customer whose metadata names the account, by listing: search lags."""
+        ...
+
+    def create_customer(self, request: CustomerRequest, key: str) -> str: ...
+
+    def can_charge(self, customer_id: str) -> bool:
+        """Whether the customer has a default payment method. Raises ProvisioningRefused when there is none such."""
+        ...
+
+    def find_subscription(self, customer_id: str, order_id: str) -> str | None:
+        """The customer's subscription, in whatever status, whose metadata names the order, by listing."""
+        ...
+
+    def create_subscription(self, request: SubscriptionRequest, key: str) -> str: ...
+
+
+# -- the workflow engine ---------------------------------------------------------------------------------------------
+
+
+class WorkflowEngine(Protocol):
+    """Runs disposable executions. Neither verb fails because the engine knows better or forgot: see each."""
+
+    def start(self, name: str, order_id: str, attempt: int) -> None:
+        """Starts an execution under a name; one that exists already is success."""
+        ...
+
+    def answer(self, token: str, order_id: str) -> bool:
+        """Wakes a waiting execution; False when the token is no longer good, which is harmless."""
+        ...

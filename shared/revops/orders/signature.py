@@ -1,0 +1,93 @@
+"""Manual signing: the signed file comes in, and with it the order is executed (ORD-3, ORD-4)."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from revops.access import Policy, Resource
+from revops.inbox.ports import BlobStore
+from revops.kernel import CallContext, Clock, Invalid, Refused, TooLarge
+from revops.orders.model import OrderForm, OrderStatus, Signature, Step
+from revops.orders.moves import move
+from revops.orders.policies.lifecycle import legal
+from revops.orders.ports import CrmRecords, OrderEvidence
+from revops.orders.store import ORDERS
+from revops.table import Table, begin, commit_update
+
+MAX_DOCUMENT = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A signed form as handed in: the file itself, or the name of an upload for this order."""
+
+    signatory_name: str
+    signed_on: date
+    content: bytes = b""
+    upload: str = ""
+
+
+class CaptureSignature:
+    """Stores the signed document under its hash and executes the order, in that order: a document that no order
+    points to is harmless, an executed order without its document is not."""
+
+    def __init__(self, table: Table, clock: Clock, blobs: BlobStore, crm: CrmRecords, policy: Policy) -> None:
+        self._table = table
+        self._clock = clock
+        self._blobs = blobs
+        self._crm = crm
+        self._policy = policy
+
+    def __call__(self, order_id: str, signed: SignedDocument, call: CallContext) -> OrderForm:
+        """The executed order; handing the same document in again changes nothing.
+
+        Raises NotFound, Forbidden, Invalid, TooLarge, Refused.
+        """
+        order = ORDERS.require(self._table, order_id)
+        owner_id = self._crm.account(order.account_id).owner_id
+        self._policy.require_write(call.principal, Resource.ORDERS, owner_id, f"order form {order_id}")
+        content = signed.content or self._blobs.get(upload_name(order_id, signed.upload))
+        _require_pdf(content)
+        digest = hashlib.sha256(content).hexdigest()
+        if order.signature is not None and order.signature.sha256 == digest:
+            return order
+        if order.status is not OrderStatus.AWAITING_SIGNATURE:
+            raise Refused(
+                f"order {order_id} is {order.status}, not awaiting a signature. "
+                f"Possible from here: {legal(order.status)}"
+            )
+        now = self._clock.now()
+        if signed.signed_on > (now + timedelta(days=1)).date():
+            raise Invalid.field("signed_on", "not-in-future", "the day of signing lies ahead", "a day up to today")
+        document = f"signed/{order_id}/{digest}.pdf"
+        self._blobs.put(document, content, "application/pdf")
+        signature = Signature(
+            signatory_name=signed.signatory_name,
+            signed_on=signed.signed_on,
+            document=document,
+            sha256=digest,
+            size=len(content),
+            method=order.terms.esign_method,
+            recorded_by=call.principal.id,
+            recorded_at=now,
+        )
+        transaction = begin(call, now)
+        moved = move(transaction, order, OrderStatus.EXECUTED, Step.AWAIT_SIGNATURE, call, now, signature=signature)
+        evidence = OrderEvidence(order.id, digest, signed.signed_on)
+        self._crm.record_signature(transaction, now, order.opportunity_id, evidence)
+        commit_update(self._table, transaction, ORDERS, moved)
+        return moved
+
+
+def upload_name(order_id: str, upload: str) -> str:
+    """Where an upload for an order stands. The order's id is part of the name, so nobody can point at another's."""
+    if not upload or not upload.replace("-", "").replace("_", "").replace(".", "").isalnum() or ".." in upload:
+        raise Invalid.field("upload", "upload-name", "not the name of an upload", "letters, digits, '-', '_' and '.'")
+    return f"signed/uploads/{order_id}/{upload}"
+
+
+def _require_pdf(content: bytes) -> None:
+    if len(content) > MAX_DOCUMENT:
+        raise TooLarge(f"the document has {len(content)} bytes; at most {MAX_DOCUMENT}")
+    if not content.startswith(b"%PDF-"):
+        raise Invalid.field("document", "pdf", "not a PDF: it does not begin with %PDF-", "a PDF file, base64-encoded")

@@ -1,0 +1,167 @@
+"""Handing an order form in: account, opportunity and order in one transaction (ORD-1, ORD-2)."""
+
+import hashlib
+import json
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from revops.access import Policy, Resource
+from revops.kernel import CallContext, Clock, Conflict, Forbidden, IdFactory, Invalid, Money, canonical_json
+from revops.orders.model import Address, OrderForm, OrderSubmission, OrderTerms, Step, StepRecord
+from revops.orders.policies.pricing import PlanCatalogue, contract_value
+from revops.orders.ports import AccountRef, CrmRecords, NewAccount, NewOpportunity
+from revops.orders.store import ORDERS, add_step
+from revops.settings import SettingsReader
+from revops.table import ConditionFailed, Row, Table, Transaction, begin, claim, claim_key
+
+_CLAIM = "order-request"
+_CLAIM_KEPT = timedelta(days=30)
+_DERIVED = {"account_id", "opportunity_id", "list_price", "renewal_date"}
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionReceipt:
+    """The order, and whether this call made it or an earlier one with the same idempotency key."""
+
+    order: OrderForm
+    created: bool
+
+
+class SubmitOrder:
+    """Takes an order form in. The caller owns what it creates."""
+
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        ids: IdFactory,
+        crm: CrmRecords,
+        policy: Policy,
+        settings: SettingsReader,
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._ids = ids
+        self._crm = crm
+        self._policy = policy
+        self._settings = settings
+
+    def __call__(self, submission: OrderSubmission, call: CallContext, idempotency_key: str = "") -> SubmissionReceipt:
+        """Raises Invalid, NotFound (the account), Forbidden, and Conflict for a key that stood for another request."""
+        terms = self._terms(submission)
+        fingerprint = hashlib.sha256(canonical_json(submission.model_dump(mode="json")).encode()).hexdigest()
+        claimed = f"{call.principal.id}\0{idempotency_key}" if idempotency_key else ""
+        if claimed:
+            row = self._table.get(claim_key(_CLAIM, claimed))
+            if row is not None:
+                return self._earlier(row, fingerprint)
+        account = self._account(submission, call)
+        now = self._clock.now()
+        transaction = begin(call, now)
+        order = self._order(transaction, submission, terms, account, call, now)
+        if claimed:
+            expires = int((now + _CLAIM_KEPT).timestamp())
+            claim(transaction, _CLAIM, claimed, order.id, ttl=expires, note=fingerprint)
+        try:
+            self._table.commit(transaction)
+        except ConditionFailed as error:
+            failure = error.at(claim_key(_CLAIM, claimed)) if claimed else None
+            if failure is None or failure.current is None:
+                raise Conflict("the account or the deal changed meanwhile; submit again") from error
+            return self._earlier(failure.current, fingerprint)
+        return SubmissionReceipt(order, created=True)
+
+    def _order(
+        self,
+        transaction: Transaction,
+        submission: OrderSubmission,
+        terms: OrderTerms,
+        account: AccountRef | None,
+        call: CallContext,
+        now: datetime,
+    ) -> OrderForm:
+        owner_id = call.principal.id
+        if account is None:
+            address = address_text(terms.billing_address)
+            account = self._crm.create_account(
+                transaction, now, NewAccount(terms.legal_entity_name, address, owner_id, terms.contact_email)
+            )
+        opportunity_id = submission.opportunity_id or self._crm.open_opportunity(
+            transaction,
+            now,
+            NewOpportunity(
+                name=f"{terms.legal_entity_name} – {terms.plan}",
+                account_id=account.id,
+                value=Money(minor=contract_value(terms), currency=terms.currency),
+                expected_close=terms.start_date,
+                owner_id=owner_id,
+            ),
+        )
+        order = OrderForm(
+            id=self._ids.new("ORD"),
+            created_at=now,
+            modified_at=now,
+            status_since=now,
+            account_id=account.id,
+            opportunity_id=opportunity_id,
+            opened_opportunity=not submission.opportunity_id,
+            owner_id=owner_id,
+            terms=terms,
+        )
+        ORDERS.create(transaction, order)
+        record = StepRecord(
+            name=Step.SUBMIT, started_at=now, ended_at=now, actor=owner_id, attempt=1, status=order.status
+        )
+        add_step(transaction, order, record)
+        return order
+
+    def _account(self, submission: OrderSubmission, call: CallContext) -> AccountRef | None:
+        """The account that was named, if the caller may order for it; None when one is to be made."""
+        self._policy.require_any(call.principal, Resource.ORDERS, write=True)
+        if not submission.account_id:
+            if submission.opportunity_id:
+                raise Invalid.field("account_id", "required", "a deal belongs to an account", "the deal's account")
+            return None
+        account = self._crm.account(submission.account_id)
+        self._policy.require_read(
+            call.principal, Resource.ACCOUNTS, account.owner_id, f"account {submission.account_id}"
+        )
+        if not self._policy.writes(call.principal, Resource.ORDERS, account.owner_id):
+            raise Forbidden("this account is someone else's; its owner submits its orders")
+        if submission.opportunity_id:
+            self._crm.require_open_opportunity(submission.opportunity_id, account.id)
+        return account
+
+    def _terms(self, submission: OrderSubmission) -> OrderTerms:
+        price = submission.list_price
+        if price is None:
+            price = self._settings.read(PlanCatalogue).seat_price(submission.plan, submission.currency)
+        if price is None:
+            raise Invalid.field(
+                "list_price", "required", f"{submission.plan} has no list price in {submission.currency}", "minor units"
+            )
+        end = submission.renewal_date or add_months(submission.start_date, submission.term_months)
+        if end <= submission.start_date:
+            raise Invalid.field("renewal_date", "after-start", "not after start_date", "a later date")
+        agreed = {name: getattr(submission, name) for name in OrderTerms.model_fields if name not in _DERIVED}
+        return OrderTerms(**agreed, list_price=price, renewal_date=end)
+
+    def _earlier(self, row: Row, fingerprint: str) -> SubmissionReceipt:
+        doc = json.loads(row.doc)
+        if doc.get("note") != fingerprint:
+            raise Conflict("this Idempotency-Key was used for another order form; take a new one")
+        return SubmissionReceipt(ORDERS.require(self._table, str(doc["holder"])), created=False)
+
+
+def address_text(address: Address) -> str:
+    """An address on one line."""
+    town = f"{address.postal_code} {address.city}".strip()
+    return ", ".join(part for part in (address.line1, address.line2, town, address.state, address.country) if part)
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day so many months later, or the last day of a shorter month."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month + 1
+    return date(year, month, min(day.day, monthrange(year, month)[1]))

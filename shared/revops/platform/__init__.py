@@ -1,0 +1,1 @@
+"""What every function shares: configuration, one log line a request, problem+json, batches."""

@@ -1,0 +1,53 @@
+"""Configuration from the environment, read when asked for and never at import."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the template tells a function. An empty text means the function was not given it."""
+
+    stage: str
+    region: str
+    endpoint_url: str | None
+    table_name: str
+    bus_name: str
+    stripe_queue_url: str
+    hubspot_queue_url: str
+    order_state_machine_arn: str
+    blob_bucket: str
+    secret_prefix: str
+    stripe_api_base: str
+    hubspot_api_base: str
+    hubspot_webhook_url: str
+    mail_from: str
+    mail_to_ops: str
+    mail_endpoint_url: str
+    lead_shards: int
+    release: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Config":
+        env = os.environ if environment is None else environment
+        return cls(
+            stage=env.get("STAGE", "local"),
+            region=env.get("AWS_REGION", env.get("AWS_DEFAULT_REGION", "eu-west-2")),
+            endpoint_url=env.get("AWS_ENDPOINT_URL") or None,
+            table_name=env.get("TABLE_NAME", ""),
+            bus_name=env.get("BUS_NAME", ""),
+            stripe_queue_url=env.get("STRIPE_QUEUE_URL", ""),
+            hubspot_queue_url=env.get("HUBSPOT_QUEUE_URL", ""),
+            order_state_machine_arn=env.get("ORDER_STATE_MACHINE_ARN", ""),
+            blob_bucket=env.get("BLOB_BUCKET", ""),
+            secret_prefix=env.get("SECRET_PREFIX", ""),
+            stripe_api_base=env.get("STRIPE_API_BASE", ""),
+            hubspot_api_base=env.get("HUBSPOT_API_BASE", ""),
+            hubspot_webhook_url=env.get("HUBSPOT_WEBHOOK_URL", ""),
+            mail_from=env.get("MAIL_FROM", ""),
+            mail_to_ops=env.get("MAIL_TO_OPS", ""),
+            mail_endpoint_url=env.get("MAIL_ENDPOINT_URL", ""),
+            lead_shards=int(env.get("LEAD_SHARDS", "4")),
+            release=env.get("AWS_LAMBDA_FUNCTION_VERSION", "local"),
+        )

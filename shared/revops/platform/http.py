@@ -1,0 +1,315 @@
+"""HTTP as every function speaks it: strict JSON in, RFC 9457 problems out, one log line a request.
+
+Built on Powertools' resolver with validation on, so that the OpenAPI document is generated from the same signatures
+that check the requests.
+"""
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from pydantic import BaseModel, ConfigDict, Field
+
+from revops.kernel import (
+    CallContext,
+    DomainError,
+    FieldIssue,
+    Forbidden,
+    Invalid,
+    JsonError,
+    NotFound,
+    Principal,
+    Role,
+    TooLarge,
+    Unavailable,
+    canonical_json,
+    parse_json,
+)
+from revops.platform.logging import LogCode, log, log_error
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+MAX_BODY = 1_000_000
+_TYPE_BASE = "https://revops.invalid/problems/"
+
+
+class ProblemIssue(BaseModel):
+    """One field of a refused request."""
+
+    field: str = Field(examples=["email"])
+    rule: str = Field(examples=["missing"])
+    message: str = Field(examples=["Field required"])
+    accepted: str = Field(default="", description="What would be accepted instead")
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=[_TYPE_BASE + "invalid"])
+    title: str = Field(examples=["Invalid input"])
+    status: int = Field(examples=[400])
+    detail: str = Field(examples=["email: Field required"])
+    correlation_id: str = Field(description="Quote it when asking for help; the logs have it")
+    issues: list[ProblemIssue] = Field(default_factory=list)
+
+
+_ERRORS: Mapping[int, str] = {
+    400: "The input breaks a rule; `issues` names fields, rules and what would be accepted",
+    401: "No acceptable proof of who is asking",
+    402: "A cap leaves no room; the numbers are in the body",
+    403: "Readable, but not to be changed by this caller",
+    404: "Not there, or not for this caller",
+    409: "The state does not allow this now, or the record changed meanwhile",
+    413: "The body is larger than this route takes",
+    415: "Not a content type this route takes",
+    429: "Too many requests; `Retry-After` says when to come back",
+    503: "A dependency did not answer; try again",
+}
+
+
+class Authenticator(Protocol):
+    """Turns token claims or a presented key into a principal; raises Unauthenticated."""
+
+    def token(self, claims: Mapping[str, str]) -> Principal: ...
+
+    def key(self, presented: str) -> Principal: ...
+
+
+class Api:
+    """The routes of one function and how its requests are read and answered.
+
+    `get`, `post`, `patch` and `put` register a handler whose signature is the contract: path and query parameters by
+    name, a pydantic model for the body. `errors` lists the problem statuses it can answer with, for the document.
+    """
+
+    def __init__(self, authenticator: Authenticator, *, max_body: int = MAX_BODY) -> None:
+        self.app = APIGatewayHttpResolver(
+            enable_validation=True, json_body_deserializer=parse_json, serializer=_json_text
+        )
+        self._authenticator = authenticator
+        self._max_body = max_body
+        self._seen: dict[str, Any] = {}
+        self.app.use(middlewares=[self._refuse_unknown_parameters])
+        self.app.exception_handler(Exception)(self._problem)
+        self.app.not_found(self._problem)
+
+    # -- registering ---------------------------------------------------------------------------------------------
+
+    def get(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
+        return self._route("GET", path, summary, errors, **more)
+
+    def post(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
+        return self._route("POST", path, summary, errors, **more)
+
+    def patch(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
+        return self._route("PATCH", path, summary, errors, **more)
+
+    def put(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
+        return self._route("PUT", path, summary, errors, **more)
+
+    def _route(
+        self,
+        method: str,
+        path: str,
+        summary: str,
+        errors: tuple[int, ...],
+        *,
+        tag: str,
+        status: int = 200,
+        model: type[BaseModel] | None = None,
+        example: Any = None,
+        also: Mapping[int, str] | None = None,
+        security: list[dict[str, list[str]]] | None = None,
+    ) -> Callable[[Any], Any]:
+        content: dict[str, Any] = {} if model is None else {"model": model}
+        if example is not None:
+            content["examples"] = {"example": {"value": example}}
+        responses: dict[int, Any] = {status: {"description": "Done", "content": {JSON: content}}}
+        for code, description in (also or {}).items():
+            responses[code] = {"description": description, "content": {JSON: content}}
+        for code in sorted({*errors, 400, 503}):
+            responses[code] = {"description": _ERRORS[code], "content": {PROBLEM: {"model": Problem}}}
+        register = self.app.route(
+            path.replace("{", "<").replace("}", ">"),
+            method=method,
+            summary=summary,
+            description=summary,
+            responses=responses,
+            tags=[tag],
+            security=security,
+        )
+
+        def decorate(function: Any) -> Any:
+            return register(function)
+
+        return decorate
+
+    # -- reading a request ---------------------------------------------------------------------------------------
+
+    def user_call(self) -> CallContext:
+        """The call of a logged-in user, from the claims the authoriser verified. Raises Unauthenticated."""
+        context = self.app.current_event.raw_event.get("requestContext", {})
+        claims = (context.get("authorizer") or {}).get("jwt", {}).get("claims", {})
+        return self._call(self._authenticator.token(claims))
+
+    def key_call(self, scope: str) -> CallContext:
+        """The call of a machine with a key that has a scope. Raises Unauthenticated or Forbidden."""
+        principal = self._authenticator.key(self.header("x-api-key"))
+        if scope not in principal.scopes:
+            raise Forbidden(f"this key lacks the scope {scope}")
+        return self._call(principal)
+
+    def public_call(self, name: str) -> CallContext:
+        """The call of nobody in particular; `name` stands in the audit as who."""
+        return self._call(Principal(f"public:{name}", Role.SYSTEM))
+
+    def header(self, name: str) -> str:
+        """A header's value, or an empty text."""
+        headers: Mapping[str, str] = self.app.current_event.raw_event.get("headers") or {}
+        return headers.get(name) or headers.get(name.title()) or ""
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as the sender signed it."""
+        return _raw_body(self.app.current_event.raw_event)
+
+    def _call(self, principal: Principal) -> CallContext:
+        context = self.app.current_event.raw_event.get("requestContext", {})
+        http = context.get("http", {})
+        self._seen["principal"] = principal.id
+        self._seen["role"] = principal.role.value
+        return CallContext(
+            principal,
+            request_id=context.get("requestId", ""),
+            ip=http.get("sourceIp", ""),
+            user_agent=http.get("userAgent", ""),
+        )
+
+    def _refuse_unknown_parameters(self, app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        route = app.context["_route"]
+        self._seen["route"] = route.openapi_path
+        known = {parameter.alias for parameter in route.dependant.query_params}
+        unknown = sorted(set(app.current_event.query_string_parameters or {}) - known)
+        if unknown:
+            accepted = ", ".join(sorted(known)) or "none"
+            raise Invalid.field(unknown[0][:60], "unknown-parameter", "not a parameter of this route", accepted)
+        return next_middleware(app)
+
+    # -- answering -----------------------------------------------------------------------------------------------
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """The Lambda handler."""
+        started = time.perf_counter()
+        request = event.get("requestContext", {})
+        self._seen = {"route": "unmatched"}
+        refusal = self._refusal(event)
+        answer = refusal or self.app.resolve(event, context)
+        log(
+            LogCode.REQUEST,
+            method=request.get("http", {}).get("method", ""),
+            status=answer["statusCode"],
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            request_id=request.get("requestId", ""),
+            **self._seen,
+        )
+        return answer
+
+    def _refusal(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A body that no route can read is refused before any looks at it."""
+        try:
+            body = _raw_body(event)
+            if len(body) > self._max_body:
+                raise TooLarge(f"the body has {len(body)} bytes; this route takes {self._max_body}")
+            if event.get("isBase64Encoded"):
+                body.decode("utf-8")
+        except (TooLarge, UnicodeDecodeError, binascii.Error) as error:
+            known = error if isinstance(error, TooLarge) else Invalid.field("body", "encoding", "not UTF-8", "UTF-8")
+            request_id = event.get("requestContext", {}).get("requestId", "")
+            status, text, headers = problem(known, request_id)
+            return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
+        return None
+
+    def _problem(self, error: Exception) -> Response[Any]:
+        known = known_error(error)
+        request_id = self.app.current_event.raw_event.get("requestContext", {}).get("requestId", "")
+        if known is None:
+            log_error(LogCode.REQUEST_FAILED, error, request_id=request_id)
+        status, text, headers = problem(known, request_id)
+        self._seen["problem"] = known.slug if known else "internal"
+        return Response(status_code=status, content_type=PROBLEM, body=text, headers=dict(headers))
+
+
+def known_error(error: Exception) -> DomainError | None:
+    """What an exception means to the caller; None for a defect of ours."""
+    match error:
+        case DomainError():
+            return error
+        case RequestValidationError():
+            return Invalid("the request does not fit", [_issue(item) for item in error.errors()[:50]])
+        case RequestUnsupportedContentType():
+            refused = Invalid.field("content-type", "content-type", "not a type this route takes", JSON)
+            refused.status = 415
+            return refused
+        case JsonError():
+            return Invalid.field("body", "json", str(error), "one JSON value in UTF-8")
+        case NotFoundError():
+            return NotFound("this route")
+        case _:
+            return None
+
+
+def problem(error: DomainError | None, correlation_id: str) -> tuple[int, str, dict[str, str]]:
+    """Status, body and headers of the problem answer; None is an internal error, of which nothing is told."""
+    headers = {"Content-Type": PROBLEM}
+    if error is None:
+        body: dict[str, Any] = {
+            "type": _TYPE_BASE + "internal",
+            "title": "Internal error",
+            "status": 500,
+            "detail": "something failed on our side; it is logged under the correlation id",
+        }
+    else:
+        body = {"type": _TYPE_BASE + error.slug, "title": error.title, "status": error.status, "detail": error.detail}
+        body |= error.extra
+        if isinstance(error, Invalid) and error.issues:
+            body["issues"] = [
+                {"field": issue.field, "rule": issue.rule, "message": issue.message, "accepted": issue.accepted}
+                for issue in error.issues
+            ]
+        if isinstance(error, Unavailable) and error.retry_after:
+            headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    body["correlation_id"] = correlation_id
+    return int(body["status"]), canonical_json(body), headers
+
+
+def _issue(item: Mapping[str, Any]) -> FieldIssue:
+    where = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
+    rule = str(item["type"])
+    if rule == "extra_forbidden":
+        return FieldIssue(".".join(where), "unknown-or-read-only", "unknown or read-only field", "leave it out")
+    context = item.get("ctx") or {}
+    accepted = str(context.get("expected", "")) or str(context.get("pattern", ""))
+    return FieldIssue(".".join(where) or "body", rule, str(item["msg"]), accepted)
+
+
+def _raw_body(event: Mapping[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        return base64.b64decode(text, validate=True)
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)

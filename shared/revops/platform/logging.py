@@ -1,0 +1,85 @@
+"""Logs: JSON, greppable by code, and never a person's data (S16).
+
+`log` takes a code from a closed list and fields from an allow-list; a field that is not on it is not written, whatever
+its value. Errors are logged as type and places in the code, without their message, which may quote the input.
+"""
+
+import traceback
+from enum import StrEnum
+from functools import cache
+from types import TracebackType
+from typing import Any, Final
+
+from aws_lambda_powertools import Logger
+
+
+class LogCode(StrEnum):
+    """What a log line is about."""
+
+    REQUEST = "HTTP001"
+    REQUEST_FAILED = "HTTP002"
+    BATCH = "BAT001"
+    RECORD_FAILED = "BAT002"
+    RECORD_DEAD = "BAT003"
+    CHANGES = "CHG001"
+    CHANGE_ISOLATED = "CHG002"
+    JOB = "JOB001"
+    JOB_SKIPPED = "JOB002"
+    SECRET_REFUSED = "SEC001"  # noqa: S105 - a code, not a secret
+
+
+_ALLOWED: Final = frozenset(
+    [
+        "method",
+        "route",
+        "status",
+        "milliseconds",
+        "request_id",
+        "principal",
+        "role",
+        "problem",
+        "error",
+        "places",
+        "entity_id",
+        "kind",
+        "version",
+        "inbox_id",
+        "provider",
+        "event_type",
+        "order_id",
+        "step",
+        "attempt",
+        "reason_code",
+        "count",
+        "failed",
+        "written",
+        "skipped",
+        "job",
+        "period",
+        "sequence",
+        "function",
+        "queue",
+        "retry_after",
+    ]
+)
+
+
+@cache
+def _logger() -> Logger:
+    return Logger()
+
+
+def log(code: LogCode, level: str = "info", **fields: Any) -> None:
+    """One JSON line. Fields outside the allow-list are dropped."""
+    allowed = {name: value for name, value in fields.items() if name in _ALLOWED}
+    getattr(_logger(), level)(code.value, code=code.name, **allowed)
+
+
+def log_error(code: LogCode, error: BaseException, **fields: Any) -> None:
+    """The type of an error and where it came from; not its message."""
+    log(code, "error", error=type(error).__name__, places=_places(error.__traceback__), **fields)
+
+
+def _places(trace: TracebackType | None) -> list[str]:
+    frames = traceback.extract_tb(trace)[-8:]
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]

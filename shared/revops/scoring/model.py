@@ -1,0 +1,28 @@
+"""The parts of a score, kept apart and shown."""
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class Points(BaseModel):
+    """Points for one reason; the points of a card sum to its score before the clamp."""
+
+    model_config = ConfigDict(frozen=True)
+
+    factor: str
+    value: str
+    points: int
+    at_most: int
+
+
+class ScoreCard(BaseModel):
+    """An explained score. `changes_at` is when decay alone changes the rounded score; None when it never will."""
+
+    model_config = ConfigDict(frozen=True)
+
+    score: int
+    fit: int
+    engagement: int
+    learned: int = 0
+    points: tuple[Points, ...]
+    table_version: int = 0
+    changes_at: AwareDatetime | None = None

@@ -1,0 +1,24 @@
+"""A settings document is a typed set of rules; a settings record is one applied version of it."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from revops.table import Entity
+
+
+class SettingsDocument(BaseModel):
+    """Base of every set of rules. The defaults of a subclass are what holds before anything is applied.
+
+    `SETTING` is the document's name: its file is `config/<name>.json`, its route `/api/v1/settings/<name>`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    SETTING: ClassVar[str]
+
+
+class SettingsRecord(Entity):
+    """The applied version of a document; its id is the document's name."""
+
+    content: dict[str, Any]

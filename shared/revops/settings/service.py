@@ -1,0 +1,129 @@
+"""Planning and applying settings: what would change, what that would have meant, and the change itself."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from revops.access import Policy, Resource
+from revops.audit import changes_between
+from revops.kernel import CallContext, Clock, FieldIssue, Invalid, NotFound, VersionConflict
+from revops.settings.model import SettingsDocument, SettingsRecord
+from revops.settings.store import SETTINGS
+from revops.table import ConditionFailed, Row, Table, begin
+
+Preview = Callable[[SettingsDocument, SettingsDocument], list[str]]
+"""Given the rules in force and the planned ones, what they would have decided differently over recent history."""
+
+
+class SettingsDifference(BaseModel):
+    """One top-level part of a document that differs."""
+
+    field: str
+    old: Any = None
+    new: Any = None
+
+
+class SettingsPlan(BaseModel):
+    """What applying a document would do: nothing is written."""
+
+    name: str
+    current_version: int
+    differences: list[SettingsDifference]
+    preview: list[str]
+
+
+class SettingsView(BaseModel):
+    """A document in force; version 0 means the defaults that hold before anything is applied."""
+
+    name: str
+    version: int
+    content: dict[str, Any]
+
+
+class ChangeSettings:
+    """Reads, plans and applies the documents that exist; a name or a content that does not fit is refused."""
+
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        policy: Policy,
+        documents: Mapping[str, type[SettingsDocument]],
+        previews: Mapping[str, Preview],
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._policy = policy
+        self._documents = documents
+        self._previews = previews
+
+    def read(self, name: str, call: CallContext) -> SettingsView:
+        """Raises NotFound, also for those who have no access to settings."""
+        self._policy.require_read(call.principal, Resource.SETTINGS, "", f"settings {name}")
+        version, document = self._current(name)
+        return SettingsView(name=name, version=version, content=document.model_dump(mode="json"))
+
+    def plan(self, name: str, content: Mapping[str, Any], call: CallContext) -> SettingsPlan:
+        """What applying would change, and what it would have meant for recent history."""
+        self._policy.require_read(call.principal, Resource.SETTINGS, "", f"settings {name}")
+        version, current = self._current(name)
+        wanted = self._parse(name, content)
+        preview = self._previews.get(name)
+        return SettingsPlan(
+            name=name,
+            current_version=version,
+            differences=_differences(current, wanted),
+            preview=preview(current, wanted) if preview else [],
+        )
+
+    def apply(self, name: str, content: Mapping[str, Any], version: int, call: CallContext) -> SettingsView:
+        """Applies a document over the version that was read; the same content again writes nothing."""
+        self._policy.require_write(call.principal, Resource.SETTINGS, "", f"settings {name}")
+        wanted = self._parse(name, content)
+        stood, current = self._current(name)
+        if stood and not _differences(current, wanted):
+            return SettingsView(name=name, version=stood, content=current.model_dump(mode="json"))
+        if stood != version:
+            raise VersionConflict(f"settings {name} were changed by someone else", stood)
+        now, document = self._clock.now(), wanted.model_dump(mode="json")
+        transaction = begin(call, now)
+        if stood:
+            record = SETTINGS.require(self._table, name).revised(now, content=document)
+            SETTINGS.update(transaction, record)
+        else:
+            record = SettingsRecord(id=name, created_at=now, modified_at=now, content=document)
+            SETTINGS.create(transaction, record)
+        try:
+            self._table.commit(transaction)
+        except ConditionFailed as error:
+            raise VersionConflict(f"settings {name} were changed by someone else") from error
+        return SettingsView(name=name, version=record.version, content=document)
+
+    def _current(self, name: str) -> tuple[int, SettingsDocument]:
+        kind = self._documents.get(name)
+        if kind is None:
+            raise NotFound("settings document", name)
+        record = SETTINGS.get(self._table, name)
+        return (0, kind()) if record is None else (record.version, kind.model_validate(record.content))
+
+    def _parse(self, name: str, content: Mapping[str, Any]) -> SettingsDocument:
+        try:
+            return self._documents[name].model_validate(content)
+        except KeyError as error:
+            raise NotFound("settings document", name) from error
+        except ValidationError as error:
+            issues = [
+                FieldIssue("content." + ".".join(map(str, item["loc"])), item["type"], item["msg"])
+                for item in error.errors()[:50]
+            ]
+            raise Invalid("the document does not fit", issues) from error
+
+
+def _differences(current: SettingsDocument, wanted: SettingsDocument) -> list[SettingsDifference]:
+    changes = changes_between(_as_row(current), _as_row(wanted))
+    return [SettingsDifference(field=change.field, old=change.old, new=change.new) for change in changes]
+
+
+def _as_row(document: SettingsDocument) -> Row:
+    return Row("settings", "document", "SETTINGS", doc=document.model_dump_json())

@@ -1,0 +1,140 @@
+"""The change relay: each committed change becomes its audit entry, its events, its messages and its dirty marks.
+
+All of them are functions of (before, after), so delivering a change twice does nothing twice that matters: the audit
+entry is written once, an event keeps its id, a worker converges, a mark is a mark.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from revops.audit import WriteAudit
+from revops.catalogue import Event
+from revops.inbox import INBOX
+from revops.kernel import DomainError
+from revops.stream.dead_letters import KeepDeadLetter
+from revops.stream.ports import EventBus, MarkDirty, Queues
+from revops.table import Change, parse_record
+
+SYNC_QUEUE = "hubspot"
+"""The queue of the worker that keeps the remote copies."""
+
+EventsOf = Callable[[Change], list[Event]]
+
+_BROKEN = (ValidationError, KeyError, ValueError, TypeError, AttributeError)
+"""What a record that nothing can be made of raises; trying again would raise it again."""
+
+
+@dataclass(slots=True)
+class RelayOutcome:
+    """What became of a batch. `retry_from` is the sequence number to be delivered again, with all that follow it."""
+
+    audited: int = 0
+    published: int = 0
+    queued: int = 0
+    isolated: list[str] = field(default_factory=list)
+    retry_from: str = ""
+
+
+@dataclass(slots=True)
+class _Consequences:
+    """What follows from one record."""
+
+    record: Mapping[str, Any]
+    change: Change
+    events: list[Event] = field(default_factory=list)
+    messages: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+
+class RelayChanges:
+    """Works through a batch of stream records.
+
+    A record that nothing can be made of is kept as a dead letter and its neighbours go on. A dependency that does not
+    answer stops the batch at that record: it and what follows are delivered again.
+    """
+
+    def __init__(
+        self,
+        *,
+        audited: frozenset[str],
+        events_of: Iterable[EventsOf],
+        write_audit: WriteAudit,
+        bus: EventBus,
+        queues: Queues,
+        mark_dirty: MarkDirty,
+        keep_dead_letter: KeepDeadLetter,
+    ) -> None:
+        self._audited = audited
+        self._events_of = tuple(events_of)
+        self._write_audit = write_audit
+        self._bus = bus
+        self._queues = queues
+        self._mark_dirty = mark_dirty
+        self._keep_dead_letter = keep_dead_letter
+
+    def __call__(self, records: Sequence[Mapping[str, Any]]) -> RelayOutcome:
+        outcome = RelayOutcome()
+        done: list[_Consequences] = []
+        for record in records:
+            try:
+                consequences = self._consequences(record)
+                if consequences is None:
+                    continue
+                if consequences.change.kind in self._audited:
+                    outcome.audited += self._write_audit(consequences.change)
+                    dirty = self._mark_dirty(consequences.change)
+                    consequences.messages += [(SYNC_QUEUE, message) for message in dirty]
+                done.append(consequences)
+            except _BROKEN as error:
+                self._isolate(record, error, outcome)
+            except DomainError:
+                outcome.retry_from = _sequence(record)
+                break
+        self._hand_over(done, outcome)
+        return outcome
+
+    def _consequences(self, record: Mapping[str, Any]) -> _Consequences | None:
+        change = parse_record(record)
+        if change.is_same:
+            return None
+        consequences = _Consequences(record, change)
+        for events_of in self._events_of:
+            consequences.events += events_of(change)
+        if change.kind == INBOX.kind and change.after is not None:
+            entry = INBOX.load(change.after)
+            if entry.waiting:
+                consequences.messages.append((entry.provider, {"provider": entry.provider, "inbox_id": entry.id}))
+        return consequences
+
+    def _isolate(self, record: Mapping[str, Any], error: Exception, outcome: RelayOutcome) -> None:
+        keys = record.get("dynamodb", {}).get("Keys", {}) if isinstance(record, Mapping) else {}
+        about = "|".join(str(keys.get(name, {}).get("S", "?")) for name in ("pk", "sk"))
+        try:
+            content = json.dumps(record, default=str)
+            outcome.isolated.append(self._keep_dead_letter("change_relay", about, type(error).__name__, content))
+        except DomainError:
+            outcome.retry_from = outcome.retry_from or _sequence(record)
+
+    def _hand_over(self, done: Sequence[_Consequences], outcome: RelayOutcome) -> None:
+        refused: set[str] = set()
+        events = [(each, event) for each in done for event in each.events]
+        for position in self._bus.publish([event for _, event in events]) if events else ():
+            refused.add(_sequence(events[position][0].record))
+        outcome.published = len(events)
+        queues = sorted({queue for each in done for queue, _ in each.messages})
+        for queue in queues:
+            messages = [(each, body) for each in done for name, body in each.messages if name == queue]
+            for position in self._queues.send(queue, [body for _, body in messages]):
+                refused.add(_sequence(messages[position][0].record))
+            outcome.queued += len(messages)
+        if refused:
+            first = min(refused, key=lambda sequence: (len(sequence), sequence))
+            if not outcome.retry_from or (len(first), first) < (len(outcome.retry_from), outcome.retry_from):
+                outcome.retry_from = first
+
+
+def _sequence(record: Mapping[str, Any]) -> str:
+    return str(record["dynamodb"]["SequenceNumber"])

@@ -1,0 +1,139 @@
+"""The sweeper: finds what the stream or a queue lost, says so, and drives it again from the state (R15).
+
+It walks slowly over the whole table and keeps its place, so every record is looked at once a cycle whatever the
+table's size; and it asks the due index for inbox entries that no worker settled in time.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from revops.analytics import ApplyRollups
+from revops.audit import WriteAudit, audit_key
+from revops.audit.policies import record_name
+from revops.audit.store import head_of
+from revops.catalogue import RecordRedriven, event
+from revops.inbox import INBOX, Settlement
+from revops.kernel import Clock, parse_time, system_call, time_text
+from revops.stream.ports import EventBus, MarkDirty, Queues, RollingScan
+from revops.stream.relay import SYNC_QUEUE, EventsOf
+from revops.table import ABSENT, Change, Key, Row, Table, begin, due_now
+
+SETTLED_AFTER = timedelta(minutes=10)
+"""How old a version must be before its missing audit entry counts as lost and not as on its way."""
+_PLACE = Key("SWEEP#table", "PLACE")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What a run looked at and drove again; `cycle_done` when it reached the end of the table."""
+
+    looked_at: int
+    redriven: int
+    cycle_done: bool
+
+
+class RedriveLost:
+    """Records whose version the audit has not seen get a gap entry, and their events, marks and counters again."""
+
+    def __init__(
+        self,
+        table: Table,
+        scan: RollingScan,
+        clock: Clock,
+        *,
+        audited: frozenset[str],
+        events_of: Iterable[EventsOf],
+        write_audit: WriteAudit,
+        rollups: ApplyRollups,
+        bus: EventBus,
+        queues: Queues,
+        mark_dirty: MarkDirty,
+    ) -> None:
+        self._table = table
+        self._scan = scan
+        self._clock = clock
+        self._audited = audited
+        self._events_of = tuple(events_of)
+        self._write_audit = write_audit
+        self._rollups = rollups
+        self._bus = bus
+        self._queues = queues
+        self._mark_dirty = mark_dirty
+
+    def __call__(self, *, pages: int = 10, page_size: int = 200) -> SweepReport:
+        """Walks on from where the last run stopped."""
+        place = self._table.get(_PLACE)
+        after = place.doc.removeprefix("@") if place else ""
+        looked_at = redriven = 0
+        for _ in range(pages):
+            page = self._scan.scan(after, page_size)
+            looked_at += len(page.rows)
+            redriven += self._sweep(page.rows)
+            after = page.last
+            if not after:
+                break
+        transaction = begin(system_call("housekeeping"), self._clock.now())
+        version = place.version + 1 if place else 1
+        transaction.put(
+            Row(pk=_PLACE.pk, sk=_PLACE.sk, kind="SWEEP", version=version, doc="@" + after),
+            place.version if place else ABSENT,
+        )
+        self._table.commit(transaction)
+        return SweepReport(looked_at, redriven, cycle_done=not after)
+
+    def _sweep(self, rows: Sequence[Row]) -> int:
+        old = time_text(self._clock.now() - SETTLED_AFTER)
+        settled = [row for row in rows if row.kind in self._audited and row.stamp and row.stamp.at < old]
+        if not settled:
+            return 0
+        seen = self._table.get_many([audit_key(record_name(row), row.version) for row in settled])
+        lost = [row for row, entry in zip(settled, seen, strict=True) if entry is None]
+        for row in lost:
+            self._redrive(row)
+        return len(lost)
+
+    def _redrive(self, row: Row) -> None:
+        record = record_name(row)
+        payload = RecordRedriven(record=record, kind=row.kind, record_version=row.version)
+        events = [event(payload, entity_id=record, version=row.version, occurred_at=self._clock.now().isoformat())]
+        if row.version == 1:
+            change = Change("", None, row)  # nothing stood before it, so the whole change is known
+            self._write_audit(change)
+            events += [said for events_of in self._events_of for said in events_of(change)]
+        else:
+            head = head_of(self._table, record)
+            first = head.version + 1 if head else 1
+            self._write_audit.fill(record, row.kind, first, row.version, head)
+            change = Change("", Row(row.pk, row.sk, row.kind, version=row.version - 1), row)
+        self._rollups([change])
+        self._queues.send(SYNC_QUEUE, self._mark_dirty(Change("", None, row)))
+        self._bus.publish(events)
+
+
+class SweepInbox:
+    """Hands inbox entries that stayed unsettled to their worker again, and gives up those that were tried enough."""
+
+    def __init__(self, table: Table, clock: Clock, settlement: Settlement) -> None:
+        self._table = table
+        self._clock = clock
+        self._settlement = settlement
+
+    def __call__(self) -> int:
+        """Returns how many entries were handed over again or given up."""
+        now = self._clock.now()
+        call = system_call("housekeeping", time_text(now))
+        count = 0
+        for due in list(due_now(self._table, "inbox", now)):
+            row = self._table.get(due.key)
+            if row is None:
+                continue
+            entry = INBOX.load(row)
+            if entry.waiting and "due" in row.index and _is_due(row, now):
+                self._settlement.again(entry, call)
+                count += 1
+        return count
+
+
+def _is_due(row: Row, now: datetime) -> bool:
+    return parse_time(row.index["due"][1].partition("#")[0]) <= now

@@ -1,0 +1,116 @@
+"""What limits an account's usage: setting it, and the terms of every version of it."""
+
+from datetime import datetime, timedelta
+
+from revops.kernel import CallContext, Clock, NotFound, Refused, VersionConflict
+from revops.table import ABSENT, ConditionFailed, Contention, Table, Transaction, begin
+from revops.usage import store
+from revops.usage.model import CapPlan, CapTerms
+from revops.usage.policies import month_of, spend_cycle
+from revops.usage.store import PLANS, plan_id
+
+_ATTEMPTS = 8
+_TERMS_KEPT = 10_000
+_AHEAD = timedelta(minutes=5)
+"""Usage may be dated this far ahead, so the next month may have been opened already."""
+
+
+class PlanTerms:
+    """The terms of every version of every plan. A version never changes, so it is read once and kept."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._kept: dict[tuple[str, int], CapTerms] = {}
+
+    def current(self, account_id: str) -> CapPlan:
+        """The plan in force, strongly consistent. Raises NotFound."""
+        plan = PLANS.get(self._table, plan_id(account_id))
+        if plan is None:
+            raise NotFound("usage plan of account", account_id)
+        self._keep(account_id, plan.version, plan.terms)
+        return plan
+
+    def of(self, account_id: str, version: int) -> CapTerms:
+        """The terms of a version that some counter row was opened or changed under."""
+        kept = self._kept.get((account_id, version))
+        if kept is None:
+            row = self._table.get(store.terms_key(account_id, version))
+            if row is None:
+                raise NotFound("terms of the usage plan of account", account_id)
+            kept = self._keep(account_id, version, store.load_terms(row))
+        return kept
+
+    def _keep(self, account_id: str, version: int, terms: CapTerms) -> CapTerms:
+        if len(self._kept) >= _TERMS_KEPT:
+            self._kept.clear()
+        return self._kept.setdefault((account_id, version), terms)
+
+
+class SetCapPlan:
+    """Sets what limits an account's usage, at once: what was used in the running cycle stays used."""
+
+    def __init__(self, table: Table, clock: Clock, terms: PlanTerms | None = None) -> None:
+        self._table = table
+        self._clock = clock
+        self._terms = terms or PlanTerms(table)
+
+    def __call__(self, wanted: CapTerms, call: CallContext) -> CapPlan:
+        """The plan as wanted; nothing is written when that is how it stands.
+
+        Raises VersionConflict, and Refused for another currency or spend period while a spend cycle is running.
+        """
+        for _ in range(_ATTEMPTS):
+            before = PLANS.get(self._table, plan_id(wanted.account_id))
+            if before is not None and before.terms == wanted:
+                return before
+            after, transaction = self._change(before, wanted, call)
+            try:
+                self._table.commit(transaction)
+            except ConditionFailed as error:
+                failure = error.at(PLANS.key(after.id))
+                if failure is not None:
+                    version = failure.current.version if failure.current else None
+                    raise VersionConflict("the usage plan was changed by someone else", version) from error
+                continue  # a cycle was opened in between
+            return after
+        raise Contention("usage of this account arrives too fast to change its plan; try again shortly")
+
+    def _change(self, before: CapPlan | None, wanted: CapTerms, call: CallContext) -> tuple[CapPlan, Transaction]:
+        now = self._clock.now()
+        transaction = begin(call, now)
+        if before is None:
+            plan = CapPlan(id=plan_id(wanted.account_id), created_at=now, modified_at=now, terms=wanted)
+            PLANS.create(transaction, plan)
+        else:
+            plan = before.revised(now, terms=wanted)
+            PLANS.update(transaction, plan)
+            self._adjust(transaction, before, plan, now)
+        transaction.put(store.terms_row(wanted, plan.version), ABSENT)
+        return plan, transaction
+
+    def _adjust(self, transaction: Transaction, before: CapPlan, after: CapPlan, now: datetime) -> None:
+        """Moves the running counters by the difference of the terms; rows that do not stand yet must stay away."""
+        account_id, moments = after.terms.account_id, (now, now + _AHEAD)
+        months = [store.units_key(account_id, month) for month in dict.fromkeys(map(month_of, moments))]
+        cycles = dict.fromkeys(spend_cycle(before.terms, moment) for moment in moments)
+        for key, row in zip(months, self._table.get_many(months), strict=True):
+            if row is None:
+                transaction.check(key, ABSENT)
+                continue
+            version = row.counters["plan"]
+            moves = store.terms_moves(self._terms.of(account_id, version), after.terms)
+            moves |= {"plan": after.version - version, "unplan": version - after.version}
+            transaction.move(key, store.UNITS, moves, {"plan": version, "unplan": -version})
+        spends = [store.spend_key(account_id, cycle) for cycle in cycles]
+        for key, row in zip(spends, self._table.get_many(spends), strict=True):
+            if row is None:
+                transaction.check(key, ABSENT)
+                continue
+            if _spend_frame(before.terms) != _spend_frame(after.terms):
+                raise Refused("currency and spend period stay as they are while a spend cycle with overage is running")
+            more = store.spend_limit(after.terms) - store.spend_limit(before.terms)
+            transaction.move(key, store.SPEND, {"left": more})
+
+
+def _spend_frame(terms: CapTerms) -> tuple[object, ...]:
+    return terms.currency, terms.spend_period, terms.starts_on

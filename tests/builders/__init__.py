@@ -1,0 +1,1 @@
+"""Test data and fakes of our own ports."""

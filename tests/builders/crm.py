@@ -1,0 +1,62 @@
+"""Leads and people, invented."""
+
+from typing import Any
+
+from revops.crm.intake import SubmitLead
+from revops.crm.model import Channel
+from revops.crm.submission import AttributionClaim, ConsentStatement, LeadSubmission
+from revops.kernel import CallContext, Clock, IdFactory, Principal, Role
+from revops.settings import SettingsReader
+from revops.table import Table
+from tests.builders.clock import ManualClock, seeded_ids
+
+CALL = CallContext(Principal("user-1", Role.ADMIN), request_id="req-1", ip="203.0.113.9", user_agent="tests")
+
+
+class FixedRoster:
+    """A roster of given people."""
+
+    def __init__(self, *people: str) -> None:
+        self.people = list(people)
+
+    def sdrs(self) -> list[str]:
+        return list(self.people)
+
+
+def submission(**changes: Any) -> LeadSubmission:
+    """A complete, valid lead from a partner."""
+    fields: dict[str, Any] = {
+        "channel": Channel.PARTNER,
+        "first_name": "Asha",
+        "last_name": "Rao",
+        "company": "Nordlicht GmbH",
+        "email": "asha.rao@nordlicht.example",
+        "phone": "+49 30 901820",
+        "country": "DE",
+        "company_size": "50-100",
+        "industry": "Software",
+        "budget_range": "10k-50k",
+        "timeline": "0-3 months",
+        "authority_level": "Decision Maker",
+        "consents": (ConsentStatement(channel="email", granted=True, wording_version="2026-03"),),
+        "attribution": AttributionClaim(source="Partner One", campaign="autumn", medium="referral", term="crm"),
+    }
+    return LeadSubmission.model_validate(fields | changes)
+
+
+def submit_lead(
+    table: Table,
+    *people: str,
+    clock: Clock | None = None,
+    ids: IdFactory | None = None,
+    roster: FixedRoster | None = None,
+) -> SubmitLead:
+    """The intake use case over a table, with people to take the leads."""
+    return SubmitLead(
+        table,
+        clock or ManualClock(),
+        ids or seeded_ids(1),
+        SettingsReader(table, ttl=0),
+        roster or FixedRoster(*(people or ("sdr-1", "sdr-2"))),
+        sleep=lambda _: None,
+    )

@@ -1,0 +1,188 @@
+"""A billing provider that behaves as badly as the real one may: it loses answers before and after the work, saves its
+own failures under the key and replays them, lets a call arrive late, forgets keys after 24 hours, and is overloaded.
+
+Behind the port `ProvisioningGateway`; one seed is one behaviour.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from revops.kernel import Clock, Unavailable
+from revops.orders.policies.pricing import SeatPrice
+from revops.orders.ports import (
+    CustomerRequest,
+    OutcomeUnknown,
+    ProvisioningRefused,
+    SavedFailure,
+    SubscriptionRequest,
+)
+
+KEY_KEPT = timedelta(hours=24)
+
+
+class Mishap(StrEnum):
+    """What can go wrong with one create."""
+
+    LOST_BEFORE = "the request never arrives"
+    LOST_AFTER = "done, but the answer is lost"
+    FAILED_BEFORE = "a saved failure, nothing done"
+    FAILED_AFTER = "a saved failure, and yet it was done"
+    LATE = "the caller gives up, the request is carried out afterwards"
+    REFUSED = "understood and declined"
+    BUSY = "no capacity: surely not done"
+
+
+@dataclass(slots=True)
+class _Saved:
+    at: datetime
+    parameters: dict[str, Any]
+    answer: str = ""
+    failed: bool = False
+    refused: bool = False
+    running: bool = False
+
+
+@dataclass(slots=True)
+class FakeStripe:
+    """`likelihood` of each mishap; `between` is called before and after each call, where another worker may step in
+    or this one may die. `violations` collects what no caller may do."""
+
+    clock: Clock
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    likelihood: Mapping[Mishap, float] = field(default_factory=dict)
+    read_failure: float = 0.0
+    between: Callable[[str], None] = lambda _: None
+    prices: dict[str, SeatPrice] = field(default_factory=dict)
+    customers: dict[str, CustomerRequest] = field(default_factory=dict)
+    subscriptions: dict[str, SubscriptionRequest] = field(default_factory=dict)
+    chargeable: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    _saved: dict[str, _Saved] = field(default_factory=dict)
+    _late: list[tuple[datetime, str, Callable[[], str]]] = field(default_factory=list)
+
+    # -- the port ------------------------------------------------------------------------------------------------
+
+    def ensure_price(self, price: SeatPrice) -> str:
+        self._read("ensure_price")
+        self.prices[price.lookup_key] = price
+        return f"price_{sorted(self.prices).index(price.lookup_key)}"
+
+    def find_customer(self, account_id: str, email: str) -> str | None:
+        self._read("find_customer")
+        return next((i for i, c in self.customers.items() if (c.account_id, c.email) == (account_id, email)), None)
+
+    def create_customer(self, request: CustomerRequest, key: str) -> str:
+        def effect() -> str:
+            identifier = f"cus_{len(self.customers) + 1}"
+            self.customers[identifier] = request
+            return identifier
+
+        return self._create("create_customer", key, asdict(request), effect)
+
+    def can_charge(self, customer_id: str) -> bool:
+        self._read("can_charge")
+        return customer_id in self.chargeable
+
+    def find_subscription(self, customer_id: str, order_id: str) -> str | None:
+        self._read("find_subscription")
+        return next(
+            (i for i, s in self.subscriptions.items() if (s.customer_id, s.order_id) == (customer_id, order_id)), None
+        )
+
+    def create_subscription(self, request: SubscriptionRequest, key: str) -> str:
+        def effect() -> str:
+            identifier = f"sub_{len(self.subscriptions) + 1}"
+            self.subscriptions[identifier] = request
+            return identifier
+
+        return self._create("create_subscription", key, asdict(request), effect)
+
+    # -- how it behaves ------------------------------------------------------------------------------------------
+
+    def subscriptions_of(self, order_id: str) -> list[str]:
+        """What exists for an order, late arrivals included."""
+        self.settle()
+        return [i for i, s in self.subscriptions.items() if s.order_id == order_id]
+
+    def settle(self, everything: bool = False) -> None:
+        """Carries out the requests that were late and whose time has come."""
+        waiting, self._late = self._late, []
+        for at, key, effect in waiting:
+            if everything or at <= self.clock.now():
+                saved = self._saved[key]
+                saved.answer, saved.running = effect(), False
+            else:
+                self._late.append((at, key, effect))
+
+    def _read(self, name: str) -> None:
+        self.calls.append(name)
+        self.between(f"before {name}")
+        self.settle()
+        if self.rng.random() < self.read_failure:
+            raise Unavailable("the provider is slow today")
+        self.between(f"after {name}")
+
+    def _create(self, name: str, key: str, parameters: dict[str, Any], effect: Callable[[], str]) -> str:
+        self.calls.append(f"{name} {key}")
+        self.between(f"before {name}")
+        self.settle()
+        answer = self._carry_out(key, parameters, effect)
+        self.between(f"after {name}")
+        return answer
+
+    def _carry_out(self, key: str, parameters: dict[str, Any], effect: Callable[[], str]) -> str:
+        now = self.clock.now()
+        saved = self._saved.get(key)
+        if saved is not None and (saved.running or now - saved.at < KEY_KEPT):
+            return self._replay(saved, key, parameters)
+        mishap = self._mishap()
+        if mishap is Mishap.BUSY:
+            raise Unavailable("too many requests")
+        if mishap is Mishap.LOST_BEFORE:
+            raise OutcomeUnknown("no answer")
+        saved = self._saved[key] = _Saved(now, parameters)
+        match mishap:
+            case Mishap.LATE:
+                saved.running = True
+                self._late.append((now + timedelta(seconds=self.rng.randint(1, 60)), key, effect))
+                raise OutcomeUnknown("no answer")
+            case Mishap.REFUSED:
+                saved.refused = True
+                raise ProvisioningRefused("declined")
+            case Mishap.FAILED_BEFORE:
+                saved.failed = True
+                raise OutcomeUnknown("server error")
+            case Mishap.FAILED_AFTER:
+                effect()
+                saved.failed = True
+                raise OutcomeUnknown("server error")
+            case Mishap.LOST_AFTER:
+                saved.answer = effect()
+                raise OutcomeUnknown("no answer")
+            case _:
+                saved.answer = effect()
+                return saved.answer
+
+    def _replay(self, saved: _Saved, key: str, parameters: dict[str, Any]) -> str:
+        if saved.parameters != parameters:
+            self.violations.append(f"the key {key} came again with other parameters")
+        if saved.running:
+            raise OutcomeUnknown("another call with this key is under way")
+        if saved.failed:
+            raise SavedFailure("replayed server error")
+        if saved.refused:
+            raise ProvisioningRefused("declined")
+        return saved.answer
+
+    def _mishap(self) -> Mishap | None:
+        mark = self.rng.random()
+        for mishap, likelihood in self.likelihood.items():
+            mark -= likelihood
+            if mark < 0:
+                return mishap
+        return None

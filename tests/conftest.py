@@ -1,0 +1,1 @@
+"""Shared fixtures. Every random choice of a test comes from a printed seed."""

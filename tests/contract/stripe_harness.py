@@ -1,0 +1,165 @@
+"""A Stripe simulator in its own process, a receiver that verifies its webhooks, and the official client."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import stripe
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = secrets.token_hex(16)
+DAY = 86_400
+
+
+class Receiver:
+    """A webhook endpoint that verifies every signature and can refuse the next few deliveries."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.signatures: list[str] = []
+        self.refuse = 0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                signature = self.headers["Stripe-Signature"]
+                stripe.WebhookSignature.verify_header(body.decode(), signature, SECRET, 300)
+                receiver.signatures.append(signature)
+                status = 500 if receiver.refuse else 200
+                if receiver.refuse:
+                    receiver.refuse -= 1
+                else:
+                    receiver.events.append(json.loads(body))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Stay quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/webhooks/stripe"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Bench:
+    """A running simulator, its client and its receiver."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.receiver = Receiver()
+        self.key = "_".join(("sk", "test", secrets.token_hex(20)))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.base = f"http://127.0.0.1:{self.port}"
+        (folder / "config.json").write_text(json.dumps({"retry": {"first_seconds": 0.2}, "dunning_days": [1]}))
+        self.client = self.make_client(self.key)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def make_client(self, key: str, version: str | None = None) -> stripe.StripeClient:
+        """A client that talks to the simulator and never retries by itself."""
+        return stripe.StripeClient(
+            key, base_addresses={"api": self.base}, max_network_retries=0, stripe_version=version
+        )
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        command = [sys.executable, "-m", "local.simulators.stripe", "--port", str(self.port)]
+        command += ["--state", str(self.folder / "state"), "--webhook-url", self.receiver.url]
+        command += ["--config", str(self.folder / "config.json")]
+        environment = {**os.environ, "STRIPE_SIM_API_KEY": self.key, "STRIPE_SIM_WEBHOOK_SECRET": f"{SECRET},older"}
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment)
+        wait_for(self.alive, 20)
+
+    def alive(self) -> bool:
+        """Whether the simulator answers."""
+        try:
+            return httpx.get(f"{self.base}/_sim/health").is_success
+        except httpx.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        """Stop by SIGTERM."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(15)
+
+    def sim(self, method: str, path: str, body: Any = None) -> Any:
+        """A control route."""
+        answer = httpx.request(method, f"{self.base}/_sim/{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def advance(self, seconds: int) -> None:
+        """Move the clock."""
+        self.sim("POST", "clock", {"advance_seconds": seconds})
+
+    def advance_to(self, moment: int) -> None:
+        """Move the clock to a time."""
+        self.advance(moment - self.sim("GET", "clock")["now"])
+
+    def types(self, object_id: str | None = None) -> list[str]:
+        """Event types received so far, of everything that mentions an id."""
+        wait_for(lambda: self.sim("GET", "health")["pending_deliveries"] == 0)
+        return [e["type"] for e in self.receiver.events if object_id is None or object_id in json.dumps(e)]
+
+    def customer(self, token: str = "pm_card_visa", **more: Any) -> stripe.Customer:  # noqa: S107
+        """A customer who pays with a test card."""
+        params: Any = {"payment_method": token, "invoice_settings": {"default_payment_method": token}, **more}
+        return self.client.v1.customers.create(params)
+
+    def price(self, amount: int = 1500, interval: str = "month", **more: Any) -> stripe.Price:
+        """A recurring price of its own product."""
+        params: Any = {
+            "currency": "gbp",
+            "unit_amount": amount,
+            "product_data": {"name": "Seat"},
+            "recurring": {"interval": interval},
+            **more,
+        }
+        return self.client.v1.prices.create(params)
+
+    def subscribe(self, customer: str, price: str, options: Any = None, **more: Any) -> stripe.Subscription:
+        """A subscription of one item."""
+        params: Any = {"customer": customer, "items": [{"price": price, "quantity": 1}], **more}
+        return self.client.v1.subscriptions.create(params, options)
+
+
+def wait_for(done: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@contextmanager
+def fresh(bench: Bench) -> Iterator[Bench]:
+    """An empty simulator; afterwards nothing it answered may have left the contract."""
+    bench.sim("POST", "reset")
+    bench.receiver.events.clear()
+    bench.receiver.signatures.clear()
+    yield bench
+    wrong = [entry for entry in bench.sim("GET", "violations") if entry["side"] != "request"]
+    assert wrong == []
+
+
+def period_of(subscription: stripe.Subscription) -> tuple[int, int]:
+    """Start and end of the current period, which lives on the items."""
+    item = subscription.items.data[0]
+    return item.current_period_start, item.current_period_end

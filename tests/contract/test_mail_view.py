@@ -1,0 +1,275 @@
+"""The mail view shows what went out through the emulator's SES, and nothing a sender wrote becomes markup."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+EMULATOR = Path(__file__).resolve().parents[2] / ".venv-local" / "bin" / "python"
+SCRIPT = "<script>alert(1)</script>"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def record(message_id: str, **fields: Any) -> dict[str, Any]:
+    """One message as the emulator lists it."""
+    plain = {
+        "Source": "revops@example.com",
+        "To": ["ada@example.com"],
+        "CC": [],
+        "BCC": [],
+        "Subject": "Hello",
+    }
+    body = {"BodyText": "Text", "BodyHtml": None, "Timestamp": 1_795_167_955.25, "Type": "v2.SendEmail"}
+    return {"MessageId": message_id, **plain, **body, **fields}
+
+
+@dataclass
+class FakeEmulator:
+    """Answers the emulator's listing of sent mail."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    status: int = 200
+    port: int = field(default_factory=free_port)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        emulator = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                known = self.path == "/_ministack/ses/messages"
+                body = json.dumps({"messages": {"000000000000": emulator.sent}}).encode()
+                self.send_response(emulator.status if known else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+
+
+@contextmanager
+def process(command: list[str], url: str, **environment: str) -> Iterator[None]:
+    """A server process that answers at `url` until the block ends; it stops by SIGTERM."""
+    child = subprocess.Popen(command, env={**os.environ, **environment})
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if httpx.get(url).is_success:
+                    break
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, f"{url} does not answer"
+            time.sleep(0.05)
+        yield
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(20)
+
+
+@contextmanager
+def mail_view(folder: Path, emulator_port: int) -> Iterator[httpx.Client]:
+    port = free_port()
+    command = [sys.executable, "-m", "local.simulators.mail", "--port", str(port), "--state", str(folder)]
+    command += ["--emulator-url", f"http://127.0.0.1:{emulator_port}"]
+    base = f"http://127.0.0.1:{port}"
+    with process(command, f"{base}/_sim/health"), httpx.Client(base_url=base) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[FakeEmulator]:
+    fake = FakeEmulator()
+    with fake.running():
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def served(emulator: FakeEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with mail_view(tmp_path_factory.mktemp("mail"), emulator.port) as client:
+        yield client
+
+
+@pytest.fixture
+def view(served: httpx.Client, emulator: FakeEmulator) -> httpx.Client:
+    """The view with nothing in it."""
+    emulator.sent.clear()
+    emulator.status = 200
+    served.delete("/messages")
+    return served
+
+
+def subjects(view: httpx.Client, **query: str) -> list[str]:
+    body = view.get("/messages", params=query).json()
+    assert body["count"] == len(body["messages"])
+    return [message["subject"] for message in body["messages"]]
+
+
+def test_messages_are_listed_newest_first_and_by_recipient(
+    view: httpx.Client,
+    emulator: FakeEmulator,
+) -> None:
+    emulator.sent.append(record("l1", Subject="First"))
+    assert subjects(view) == ["First"]
+    emulator.sent.append(
+        record("l2", Subject="Zweite – पाटील", To=["Bo <BO@example.com>"], CC=["cc@example.com"]),
+    )
+    assert subjects(view) == ["Zweite – पाटील", "First"]
+    assert subjects(view, to="bo@example.com") == ["Zweite – पाटील"]
+    assert subjects(view, to="CC@example.com") == ["Zweite – पाटील"]
+    assert subjects(view, to="nobody@example.com") == []
+    assert view.get("/messages/l1").json() == {
+        "id": "l1",
+        "account": "000000000000",
+        "from": "revops@example.com",
+        "to": ["ada@example.com"],
+        "cc": [],
+        "bcc": [],
+        "subject": "First",
+        "text": "Text",
+        "html": "",
+        "sent_at": "2026-11-20T09:45:55.250Z",
+    }
+    assert view.get("/messages/none").status_code == 404
+    assert view.get("/view/none").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["Subject", "Source", "BodyText", "BodyHtml", "MessageId"])
+def test_nothing_a_sender_wrote_becomes_markup(view: httpx.Client, emulator: FakeEmulator, name: str) -> None:
+    value = f"{name}{SCRIPT}\"'"
+    emulator.sent.append(record(f"escape-{name}", **{name: value, "To": [value], "CC": [value]}))
+    (message,) = view.get("/messages").json()["messages"]
+    assert value in (message["subject"], message["from"], message["text"], message["html"], message["id"])
+    listing = view.get("/", params={"to": value})
+    detail = view.get(f"/view/{quote(message['id'], safe='')}")
+    for page in (listing, detail):
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "<script" not in page.text
+        assert "&lt;script&gt;" in page.text
+
+
+@pytest.mark.parametrize("name", ["Subject", "Source", "To", "CC", "BCC"])
+@pytest.mark.parametrize("line_break", ["\r\n", "\n", "\r"])
+def test_a_line_break_in_a_header_is_refused(
+    view: httpx.Client, emulator: FakeEmulator, name: str, line_break: str
+) -> None:
+    value = f"ada@example.com{line_break}Bcc: eve@example.com"
+    message_id = f"crlf-{name}-{line_break.encode().hex()}"
+    emulator.sent.append(record(message_id, **{name: value if name in ("Subject", "Source") else [value]}))
+    assert subjects(view) == []
+    assert view.get(f"/messages/{message_id}").status_code == 404
+    shown = {"BCC": "bcc", "CC": "cc", "To": "to", "Source": "from", "Subject": "subject"}[name]
+    reason = f"line break in the header field '{shown}'"
+    assert {"id": message_id, "reason": reason} in view.get("/_sim/violations").json()
+
+
+def test_a_body_may_have_lines(view: httpx.Client, emulator: FakeEmulator) -> None:
+    emulator.sent.append(record("b1", BodyText="one\r\ntwo"))
+    assert view.get("/messages/b1").json()["text"] == "one\r\ntwo"
+
+
+def test_an_emulator_in_trouble_is_reported_and_what_was_seen_stays(
+    view: httpx.Client,
+    emulator: FakeEmulator,
+) -> None:
+    emulator.sent.append(record("s1", Subject="Kept"))
+    assert subjects(view) == ["Kept"]
+    emulator.status = 503
+    health = view.get("/_sim/health").json()
+    assert (health["status"], health["emulator"], health["messages"]) == ("ok", "answers 503", 1)
+    assert subjects(view) == ["Kept"]
+
+
+def test_mail_outlives_a_restart_of_both(tmp_path: Path) -> None:
+    emulator = FakeEmulator()
+    emulator.sent.append(record("r1", Subject="Before"))
+    with emulator.running(), mail_view(tmp_path, emulator.port) as view:
+        assert subjects(view) == ["Before"]
+    emulator.sent[:] = [record("r2", Subject="After")]
+    with emulator.running(), mail_view(tmp_path, emulator.port) as view:
+        assert subjects(view) == ["After", "Before"]
+        assert view.delete("/messages").status_code == 204
+        assert subjects(view) == []
+    with mail_view(tmp_path, emulator.port) as view:
+        assert view.get("/_sim/health").json()["emulator"] == "unreachable: ConnectError"
+        assert "No mail yet" in view.get("/").text
+
+
+@pytest.mark.skipif(not EMULATOR.exists(), reason="the emulator's environment (.venv-local) is not built")
+def test_what_ses_v2_sends_on_the_emulator_is_shown(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "SERVICES": "ses",
+        "AUTH": "true",
+        "IOT_MTLS_PORT": "0",
+    }
+    started = process([os.fspath(EMULATOR), "-m", "ministack"], f"{url}/_ministack/health", **settings)
+    with started, mail_view(tmp_path, port) as view:
+        anyone: Any = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        ses = boto3.client("sesv2", endpoint_url=url, region_name="eu-west-2", **anyone)
+        ses.create_email_identity(EmailIdentity="example.com")
+        simple: Any = {
+            "Simple": {
+                "Subject": {"Data": "Grüße"},
+                "Body": {"Text": {"Data": "t"}, "Html": {"Data": "<b>h"}},
+            }
+        }
+        to: Any = {"ToAddresses": ["ada@example.com"]}
+        sent = ses.send_email(FromEmailAddress="revops@example.com", Destination=to, Content=simple)
+        (message,) = view.get("/messages", params={"to": "ada@example.com"}).json()["messages"]
+        assert message["id"] == sent["MessageId"]
+        assert (message["subject"], message["text"], message["html"]) == ("Grüße", "t", "<b>h")
+
+        raw: Any = {
+            "Raw": {"Data": b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nTo: bo@example.com\r\n\r\nbody\r\n"},
+        }
+        to = {"ToAddresses": ["bo@example.com"]}
+        ses.send_email(FromEmailAddress="revops@example.com", Destination=to, Content=raw)
+        (message,) = view.get("/messages", params={"to": "bo@example.com"}).json()["messages"]
+        assert (message["from"], message["subject"], message["text"].strip()) == (
+            "revops@example.com",
+            "Grüße",
+            "body",
+        )
+
+        forged: Any = {
+            "Simple": {"Subject": {"Data": "Hi\r\nBcc: eve@example.com"}, "Body": {"Text": {"Data": "t"}}},
+        }
+        with pytest.raises(ClientError):
+            ses.send_email(FromEmailAddress="revops@example.com", Destination=to, Content=forged)
+        assert view.get("/messages").json()["count"] == 2

@@ -1,0 +1,75 @@
+"""Several actors, one of them running: where they take turns is decided by the seed alone.
+
+Every actor has a thread of its own, and exactly one of them holds the baton; the others wait for it. The baton can
+change hands only where a call crosses a port (`turn`), which is where a Lambda can be overtaken by another one. The
+seeded generator says whether it does and who gets it, so an interleaving is a function of the seed: no clock, no
+preemption and no lock of the operating system has a say. Threads are used for their stacks, not for parallelism; that
+lets unchanged synchronous services be stopped in the middle.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+
+
+class Baton:
+    """Passes the turn among actors. `restlessness` is how likely it changes hands at each call."""
+
+    def __init__(self, rng: random.Random, restlessness: float) -> None:
+        self.holder = ""
+        self.broken: list[BaseException] = []
+        self._rng = rng
+        self._restlessness = restlessness
+        self._gates: dict[str, threading.Lock] = {}
+        self._alive: list[str] = []
+        self._ended = threading.Lock()
+
+    def run(self, actors: Mapping[str, Callable[[], None]]) -> None:
+        """Runs all actors to their ends. What escapes one is kept in `broken`."""
+        if not actors:
+            return
+        self._alive = list(actors)
+        self._ended.acquire()
+        threads = []
+        for name, act in actors.items():
+            gate = self._gates[name] = threading.Lock()
+            gate.acquire()
+            thread = threading.Thread(target=self._play, args=(name, act), daemon=True)
+            thread.start()
+            threads.append(thread)
+        self._hand_to(self._anyone())
+        self._ended.acquire()
+        for thread in threads:
+            thread.join()
+        self._ended.release()
+        self.holder = ""
+
+    def turn(self) -> None:
+        """A call crosses a port: perhaps somebody else goes on from here."""
+        me = self.holder
+        if not me or len(self._alive) < 2 or self._rng.random() >= self._restlessness:
+            return
+        other = self._anyone()
+        if other != me:
+            gate = self._gates[me]
+            self._hand_to(other)
+            gate.acquire()
+
+    def _play(self, name: str, act: Callable[[], None]) -> None:
+        self._gates[name].acquire()
+        try:
+            act()
+        except BaseException as error:  # whatever it is belongs to the report of this seed
+            self.broken.append(error)
+        self._alive.remove(name)
+        if self._alive:
+            self._hand_to(self._anyone())
+        else:
+            self._ended.release()
+
+    def _anyone(self) -> str:
+        return self._alive[self._rng.randrange(len(self._alive))]
+
+    def _hand_to(self, name: str) -> None:
+        self.holder = name
+        self._gates[name].release()

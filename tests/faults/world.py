@@ -1,0 +1,259 @@
+"""One seed, one world, one schedule.
+
+A world is the product's own wiring (`BenchWiring`: real services, stores, relay, rollups, sweepers, workers) over a
+table with faults, in the middle of a Stripe, a HubSpot, queues, a bus, a stream and a workflow engine with faults.
+Actors act on it: people submit forms, partners send leads with keys, sellers edit, Stripe and HubSpot change and tell
+so, orders go from form to service, usage arrives; beside them run the Lambdas: relay, rollups, workers, consumers,
+order steps, schedules. One actor runs at a time, and who runs is decided at every call that crosses a port (see
+`baton`); what goes wrong with a call is decided there too (see `trouble`). Both are functions of the seed, so a seed
+replays identically; nothing else is random, and no real time passes: `clock` moves by a few milliseconds a call, and
+in jumps when the actor `time` says so.
+
+The table is `MemoryTable`, or `DynamoTable` on dynoxide with the same faults on the wire. With `locks` on, two
+transactions that touch one item at the same moment cancel each other, as DynamoDB has it and no emulator does.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from revops.billing.policies import MembershipPolicy
+from revops.kernel import DomainError
+from revops.settings import SETTINGS, SettingsRecord
+from revops.table import Change, ConditionFailed, Key, Row, Table, begin, parse_record
+from tests.builders.clock import ManualClock
+from tests.builders.dynoxide import DynoxideServer
+from tests.builders.memory_table import MemoryTable
+from tests.faults.baton import Baton
+from tests.faults.stream_runner import Record, SourceMapping, StreamRunner, key_of, record_of
+from tests.faults.table import FaultyTable, ItemLocks, WireFaults
+from tests.faults.trouble import Killed, Trouble
+from tests.faults.wiring import ADMIN, BenchWiring, MemoryScan, Outside
+
+START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+_TICK_MS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `without` are actors left out, `spared` mishaps left out: both for shrinking."""
+
+    seed: int
+    engine: str = "memory"
+    locks: bool = True
+    without: frozenset[str] = frozenset()
+    spared: frozenset[str] = frozenset()
+    trace: bool = False
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a caller saw of a call: its value, a refusal that promises that nothing was done, or nothing certain."""
+
+    value: Any = None
+    refusal: Exception | None = None
+    unknown: bool = False
+
+    @property
+    def good(self) -> bool:
+        return self.refusal is None and not self.unknown
+
+
+@dataclass
+class Diary:
+    """What callers were told; the invariants hold the product to it."""
+
+    leads_promised: dict[str, str] = field(default_factory=dict)
+    people_promised: set[str] = field(default_factory=set)
+    partner_answers: dict[str, set[str]] = field(default_factory=dict)
+    edits_done: set[str] = field(default_factory=set)
+    edits_refused: set[str] = field(default_factory=set)
+    usage_done: dict[str, tuple[str, int]] = field(default_factory=dict)
+    usage_refused: set[str] = field(default_factory=set)
+    webhooks_acknowledged: set[tuple[str, str]] = field(default_factory=set)
+    orders: dict[str, set[str]] = field(default_factory=dict)
+    signed: set[str] = field(default_factory=set)
+    escaped: list[str] = field(default_factory=list)
+    late: set[tuple[Key, int]] = field(default_factory=set)
+    trimmed: list[Record] = field(default_factory=list)
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(self, plan: Plan, server: DynoxideServer | None = None) -> None:
+        self.plan = plan
+        self.rng = random.Random(plan.seed)
+        self.clock = ManualClock(START)
+        self.trace: list[str] = []
+        self.steps = 0
+        self.diary = Diary()
+        self.baton = Baton(random.Random(plan.seed * 7 + 5), self.rng.choice((0.05, 0.2, 0.5, 0.9)))
+        self.trouble = Trouble(plan.seed, lambda: self.baton.holder, plan.spared)
+        self.locks = ItemLocks(plan.locks)
+        self.history: list[Change] = []
+        self.outside = Outside(self.clock, random.Random(plan.seed * 3 + 2), self.trouble, self.turn)
+        self._server = server
+        self._memory = MemoryTable()
+        self._wire: AbstractContextManager[object] = nullcontext()
+        self.table = self._make_table()
+        self.inner: Table = self._memory if server is None else self.table
+        self._source = _MemoryStream(self._memory) if server is None else _DynoxideStream(server, self.table)
+        self.wiring = BenchWiring(self.table, self.clock, self.outside, plan.seed, self._scan)
+        self.relay = self._runner(self.wiring.change_relay, lanes=2)
+        self.rollups = self._runner(self.wiring.rollups, lanes=1)
+        self._settle_rules()
+
+    def _make_table(self) -> Any:
+        if self._server is None:
+            return FaultyTable(self._memory, self.trouble, self.locks, self.turn)
+        table = self._server.create_table(sleep=lambda _: None, jitter=lambda: 0.0)
+        self._wire = WireFaults(table.connection.client, self.trouble, self.locks, self.turn)
+        return table
+
+    def _scan(self) -> Any:
+        if self._server is None:
+            return MemoryScan(self._memory, self.turn)
+        from revops.adapters.scan import TableScan
+
+        return TableScan(self.table)
+
+    def _runner(self, handler: Callable[[Mapping[str, Any]], Mapping[str, Any]], lanes: int) -> StreamRunner:
+        return StreamRunner(handler, self.clock, SourceMapping(lanes=lanes), Killed)
+
+    def _settle_rules(self) -> None:
+        """Some worlds have a grace period."""
+        content = MembershipPolicy(grace_days=self.rng.choice((0, 0, 1))).model_dump()
+        now = self.clock.now()
+        record = SettingsRecord(id=MembershipPolicy.SETTING, created_at=now, modified_at=now, content=content)
+        transaction = begin(ADMIN, now)
+        SETTINGS.create(transaction, record)
+        self.inner.commit(transaction)
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> "World":
+        self._wire.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wire.__exit__(None, None, None)
+        if self._server is not None:
+            self._server.drop_table(self.table)
+
+    def turn(self, site: str) -> None:
+        """Every call that crosses a port comes through here."""
+        self.steps += 1
+        self.clock.advance(milliseconds=_TICK_MS)
+        if self.baton.holder and self.plan.trace:
+            self.trace.append(f"{self.baton.holder:<16} {site}")
+        self.baton.turn()
+
+    def ask(self, call: Callable[[], Any]) -> Answer:
+        """A request over HTTP, as the caller sees it."""
+        try:
+            return Answer(value=call())
+        except Killed:
+            return Answer(unknown=True)
+        except DomainError as error:
+            return Answer(unknown=True) if error.status >= 500 else Answer(refusal=error)
+        except ConditionFailed as error:
+            self.diary.escaped.append(f"{error!r} at {_place(error)}")
+            return Answer(unknown=True)
+
+    def asynchronously(self, call: Callable[[], object]) -> None:
+        """An invocation whose failure nobody sees but the service that retries it."""
+        try:
+            call()
+        except (Killed, DomainError, ConditionFailed):
+            return
+
+    def pump(self) -> None:
+        """What was committed reaches the stream."""
+        records = self._source.fresh(self.clock.now())
+        self.history += [parse_record(record) for record in records]
+        self.relay.offer(records)
+        self.rollups.offer(records)
+
+    def peek(self, key: Key) -> Row | None:
+        """A look at the table that is nobody's call."""
+        self.trouble.aside = True
+        try:
+            return self.inner.get(key)
+        finally:
+            self.trouble.aside = False
+
+    def note_late(self) -> None:
+        """The sweeper is about to look: whatever the relay has not worked through yet may get a gap entry."""
+        self.pump()
+        for record in (*self.relay.unread(), *self.relay.failed, *self.diary.trimmed):
+            self.diary.late.add((key_of(record), parse_record(record).row.version))
+
+    # -- looking at the outcome ------------------------------------------------------------------------------------
+
+    def rows(self) -> Mapping[Key, Row]:
+        """The table as it stands, from its own stream."""
+        self.pump()
+        rows: dict[Key, Row] = {}
+        for change in self.history:
+            if change.after is None:
+                rows.pop(change.key, None)
+            else:
+                rows[change.key] = change.after
+        return rows
+
+    def rows_of(self, kind: str) -> list[Row]:
+        return [row for row in self.rows().values() if row.kind == kind]
+
+
+class _MemoryStream:
+    def __init__(self, table: MemoryTable) -> None:
+        self._table = table
+        self._seen = 0
+
+    def fresh(self, at: datetime) -> list[Record]:
+        changes = self._table.changes[self._seen :]
+        self._seen = len(self._table.changes)
+        return [record_of(change, at) for change in changes]
+
+
+class _DynoxideStream:
+    """The engine's own stream, all shards."""
+
+    def __init__(self, server: DynoxideServer, table: Any) -> None:
+        self._client = server.client("dynamodbstreams")
+        streams = self._client.list_streams(TableName=table.name)["Streams"]
+        self._arn = streams[0]["StreamArn"]
+        self._iterators: dict[str, str] = {}
+
+    def fresh(self, at: datetime) -> list[Record]:
+        found: list[Record] = []
+        shards = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
+        for shard in shards:
+            name = shard["ShardId"]
+            if name not in self._iterators:
+                answer = self._client.get_shard_iterator(
+                    StreamArn=self._arn, ShardId=name, ShardIteratorType="TRIM_HORIZON"
+                )
+                self._iterators[name] = answer["ShardIterator"]
+            while self._iterators[name]:
+                answer = self._client.get_records(ShardIterator=self._iterators[name], Limit=1000)
+                self._iterators[name] = answer.get("NextShardIterator", "")
+                if not answer["Records"]:
+                    break
+                found += answer["Records"]
+        return [record for record in found if parse_record(record).is_same is False]
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    places: Sequence[str] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if "/revops/" in code.co_filename:
+            places = [*places, f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"]
+        trace = trace.tb_next
+    return " > ".join(places[-4:])

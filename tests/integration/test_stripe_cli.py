@@ -1,0 +1,72 @@
+"""Events that nobody here wrote: the official Stripe CLI's triggers, through the simulator, delivered out of order."""
+
+import json
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from revops.adapters.stripe_gateway import StripeReads
+from revops.billing import CustomerProfile
+from revops.billing.store import CUSTOMER, every_customer
+from tests.builders.billing import BillingBench
+from tests.integration.stripe_simulator import ROOT, RunningSimulator, running_simulator
+
+pytestmark = pytest.mark.mission("STR-1", "STR-2", "STR-3")
+
+_CLI = ROOT / "node_modules" / "@stripe" / "cli-linux-x64" / "bin" / "stripe"
+_PREFIX = "_".join(("sk", "test", ""))  # the CLI takes no other key
+
+EXPECTED = {
+    "customer.subscription.created": ("active", "subscription_created", 0),
+    "customer.subscription.updated": ("active", "subscription_updated", 0),
+    "customer.subscription.deleted": ("inactive", "subscription_cancelled", 1),
+    "invoice.paid": ("active", "payment_success", 0),
+    "invoice.payment_failed": ("suspended", "payment_failure", 1),
+    "payment_intent.succeeded": ("active", "payment_success", 0),
+    "payment_intent.payment_failed": ("suspended", "payment_failure", 1),
+    "customer.deleted": ("inactive", "customer_deleted", 0),
+}
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    if not _CLI.is_file():
+        pytest.skip("the Stripe CLI is not installed: npm install")
+    with running_simulator(Path(tmp_path_factory.mktemp("stripe")), _PREFIX) as running:
+        yield running
+
+
+@pytest.mark.fault("R2")
+@pytest.mark.parametrize("trigger", EXPECTED)
+def test_the_trigger_ends_in_the_right_profile(trigger: str, simulator: RunningSimulator, tmp_path: Path) -> None:
+    simulator.received.clear()
+    environment = os.environ | {
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "STRIPE_CLI_TELEMETRY_OPTOUT": "1",
+    }
+    command = [str(_CLI), "trigger", trigger, "--api-base", simulator.url, "--api-key", simulator.api_key]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+    bodies = [raw.decode() for raw, _ in simulator.settled()]
+    assert trigger in {json.loads(body)["type"] for body in bodies}
+    random.Random(11).shuffle(bodies)
+    profile = _converged(simulator, bodies)
+    status, told, notes = EXPECTED[trigger]
+    assert profile.customer.membership_status == status
+    assert told in {entry.type.value for entry in profile.activity}
+    assert [note.priority.value for note in profile.notes] == ["high"] * notes
+    assert simulator.control("GET", "violations") == []
+
+
+def _converged(simulator: RunningSimulator, bodies: list[str]) -> CustomerProfile:
+    bench = BillingBench(stripe=StripeReads(simulator.client))
+    bench.clock.moment = datetime.now(UTC)
+    for body in bodies:
+        bench.work(body)
+    (customer_id,) = every_customer(bench.table)
+    return bench.profile(CUSTOMER.require(bench.table, customer_id).payers[0])

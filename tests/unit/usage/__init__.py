@@ -1,0 +1,1 @@
+"""Usage, caps and alerts."""
