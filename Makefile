@@ -6,6 +6,7 @@ SHELL := /bin/sh
 
 PYTHON := .venv/bin/python
 UV := .venv/bin/uv
+UV_VERSION := 0.13.8
 PYTEST := $(PYTHON) -m pytest
 STACK := $(PYTHON) -m local.stack
 CODE := functions layers/dependencies local shared tests
@@ -30,7 +31,7 @@ setup: .venv/.installed .venv-local/.installed .venv-tools/.installed node_modul
 	@echo "  · environment"
 	@if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then \
 		test -x $(PYTHON) || uv venv --quiet --python 3.13 .venv; \
-		test -x $(UV) || uv pip install --quiet --python $(PYTHON) uv; \
+		test -x $(UV) || uv pip install --quiet --python $(PYTHON) uv==$(UV_VERSION); \
 	else \
 		python=$$(for p in python3.13 python3; do \
 			$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo $$p; break; }; done); \
@@ -38,7 +39,7 @@ setup: .venv/.installed .venv-local/.installed .venv-tools/.installed node_modul
 			echo "✗ set-up"; echo "  why:  neither Python 3.13 nor uv is on the path"; \
 			echo "  next: install one of them (docs.astral.sh/uv), then make setup"; exit 1; } >&2; \
 		test -x $(PYTHON) || $$python -m venv .venv; \
-		test -x $(UV) || $(PYTHON) -m pip install --quiet --disable-pip-version-check uv; \
+		test -x $(UV) || $(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
 	fi
 	@touch $@
 
@@ -69,7 +70,7 @@ node_modules/.installed: package-lock.json
 
 # ── the stack on this machine ─────────────────────────────────────────────────────────────────────────────────────
 
-up: setup ## the whole product here: emulator, simulators, deployment, demo users, story
+up: .venv/.installed .venv-local/.installed ## the whole product here: emulator, simulators, deployment, demo users, story
 	@$(STACK) up
 
 down: ## stop it; its state stays
@@ -128,7 +129,7 @@ docs: .venv/.installed ## what is generated: API description, event schemas, req
 COMPILE := $(UV) pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url --no-header
 lock: .venv/.uv ## recompile the hashed lists from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.txt
-	@$(COMPILE) -c requirements/runtime.txt --group dev -o requirements/dev.txt
+	@$(COMPILE) -c requirements/runtime.txt pyproject.toml --group dev -o requirements/dev.txt
 	@$(COMPILE) --group local -o requirements/local.txt
 	@$(COMPILE) --group tools -o requirements/tools.txt
 

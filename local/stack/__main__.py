@@ -270,9 +270,12 @@ def main() -> int:
     except StepFailed as failure:
         print(failure.report(), file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read along has left; nothing is wrong
+        return 0
     except (BotoCoreError, ClientError, OSError) as error:
-        log = place.logs / "emulator.log"
-        print(StepFailed(arguments.command, str(error), f"see {log}; `make down`, then `make up` again").report())
+        then = f"see {place.logs / 'emulator.log'}; `make down`, then `make up` again"
+        print(StepFailed(arguments.command, str(error), then).report(), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\n  interrupted; `make up` goes on from here", file=sys.stderr)

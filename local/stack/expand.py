@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -36,7 +37,7 @@ def load(path: Path = TEMPLATE) -> Template:
     """The template as written. Raises StepFailed if it is not YAML."""
     try:
         parsed: Template = yaml_parse(path.read_text())
-    except Exception as error:
+    except (OSError, yaml.YAMLError) as error:
         raise StepFailed("read template.yaml", str(error), "mend the line it names") from error
     return parsed
 

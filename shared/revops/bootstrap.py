@@ -339,6 +339,7 @@ class Wiring:
             answer_wait=self.answer_wait,
             recheck_lead=self.recheck_lead,
             send_notice=self.send_notice,
+            apply_order_caps=self.apply_order_caps,
             mail_to_ops=self.config.mail_to_ops,
         )
 

@@ -1,5 +1,6 @@
 """Who acts on a world. Each actor is a plain function that runs to its end; the baton interleaves them."""
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -10,7 +11,7 @@ from revops.crm.service import LeadChange
 from revops.crm.store import LEADS
 from revops.crm.submission import AttributionClaim, ConsentStatement, LeadSubmission
 from revops.inbox import Signal
-from revops.kernel import CapReached, Conflict, Role, VersionConflict, system_call
+from revops.kernel import CapReached, Conflict, Role, VersionConflict, system_call, time_text
 from revops.orders.decisions import Amendment
 from revops.orders.model import OrderStatus, ReviewDecision
 from revops.orders.signature import SignedDocument
@@ -18,7 +19,7 @@ from revops.orders.store import ORDERS
 from revops.usage import CapTerms, Meter, UsageEvent
 from tests.builders.orders import PDF, submission
 from tests.faults.vendors import Webhook
-from tests.faults.wiring import ADMIN, LEGAL, period_at, user
+from tests.faults.wiring import ADMIN, LEGAL, user
 from tests.faults.world import World
 
 Act = Callable[[], None]
@@ -134,10 +135,10 @@ def send_partner_leads(world: World, rng: random.Random, name: str) -> None:
 
 def edit_leads(world: World, rng: random.Random, name: str) -> None:
     """A seller changes leads; every edit writes a text of its own, so that it can be found in the audit."""
-    for number in range(rng.randint(1, 4)):
+    for number in range(rng.randint(10, 30)):
         lead_ids = sorted(world.diary.leads_promised)
         if not lead_ids:
-            world.turn("nothing to edit yet")
+            world.idle()
             continue
         lead_id, text = rng.choice(lead_ids), f"{name} edit {number}"
 
@@ -146,7 +147,7 @@ def edit_leads(world: World, rng: random.Random, name: str) -> None:
             wanted: dict[str, Any] = {"version": lead.version, "job_title": text}
             if rng.random() < 0.4 and lead.status is LeadStatus.NEW:
                 wanted["status"] = LeadStatus.CONTACTED
-            if rng.random() < 0.3:
+            if lead.email and rng.random() < 0.3:
                 wanted["phone"] = f"+49 30 9018{rng.randrange(10, 99)}"
             return world.wiring.change_lead(lead_id, LeadChange.model_validate(wanted), ADMIN)
 
@@ -163,14 +164,14 @@ def edit_leads(world: World, rng: random.Random, name: str) -> None:
 def live_at_stripe(world: World, rng: random.Random, name: str) -> None:
     """Things happen to payers."""
     for _ in range(rng.randint(1, 6)):
-        world.turn("stripe lives")
+        world.idle()
         world.outside.stripe.happens(rng.choice(PAYERS))
 
 
 def deliver_webhooks(world: World, rng: random.Random, name: str) -> None:
     """Stripe and HubSpot tell: in any order, again when they are not answered, and sometimes although they were."""
     for _ in range(rng.randint(2, 10)):
-        world.turn("postman")
+        world.idle()
         deliver_one(world, rng)
 
 
@@ -182,7 +183,7 @@ def deliver_one(world: World, rng: random.Random) -> bool:
     if not outbox:
         return False
     webhook = outbox[rng.randrange(len(outbox))]
-    provider = "hubspot" if webhook.body == "[]" else "stripe"
+    provider = webhook.provider
     signal = Signal(provider, webhook.event_id, webhook.event_type, webhook.subject, webhook.body)
     answer = world.ask(lambda: world.wiring.receive_signal(signal, system_call(f"{provider}_webhook")))
     if answer.good:
@@ -197,16 +198,18 @@ def ring(world: World) -> None:
     """HubSpot's bells become webhooks."""
     rung = world.outside.hubspot.rung
     while rung:
-        topic, subject = rung.pop(0)
+        event = rung.pop(0)
         number = world.outside.hubspot.told = world.outside.hubspot.told + 1
-        world.outside.stripe.outbox.append(Webhook(f"bell-{number}", topic, subject, "[]"))
+        body = json.dumps([event])
+        webhook = Webhook(f"bell-{number}", event["topic"], event["objectId"], body, provider="hubspot")
+        world.outside.stripe.outbox.append(webhook)
 
 
 def edit_in_hubspot(world: World, rng: random.Random, name: str) -> None:
     """People work in HubSpot as well."""
     hubspot = world.outside.hubspot
     for number in range(rng.randint(1, 4)):
-        world.turn("hubspot lives")
+        world.idle()
         if not hubspot.records or rng.random() < 0.25:
             person = rng.choice(PEOPLE)
             taken = any(record.get("email") == person.get("email", "").strip().lower() for record in hubspot.records.values())
@@ -227,7 +230,7 @@ def take_order(world: World, rng: random.Random, name: str) -> None:
     seller = user("USR_ana")
     order_id = ""
     for _ in range(4):
-        answer = world.ask(lambda: world.wiring.submit_form(said, seller, name))
+        answer = world.ask(lambda: world.wiring.orders.submit(said, seller, name))
         if answer.good:
             order_id = answer.value.order.id
             world.diary.orders.setdefault(name, set()).add(order_id)
@@ -235,10 +238,12 @@ def take_order(world: World, rng: random.Random, name: str) -> None:
     if not order_id:
         return
     fate = rng.choice(("sign", "sign", "sign", "cancel", "wait"))
-    for _ in range(rng.randint(10, 40)):
-        world.turn("people wait")
+    if fate == "sign":
+        world.diary.to_sign.add(order_id)
+    for _ in range(rng.randint(40, 150)):
+        world.idle()
         if fate == "cancel" and rng.random() < 0.1:
-            world.ask(lambda: world.wiring.cancel_form(order_id, "changed their mind", seller))
+            world.ask(lambda: world.wiring.orders.cancel(order_id, "changed their mind", seller))
             return
         decide(world, rng, order_id, sign=fate == "sign")
 
@@ -249,13 +254,13 @@ def decide(world: World, rng: random.Random, order_id: str, *, sign: bool) -> No
     status = ORDERS.load(row).status if row else None
     if status is OrderStatus.IN_REVIEW:
         outcome = rng.choice((ReviewDecision.APPROVE, ReviewDecision.APPROVE, ReviewDecision.REJECT))
-        world.ask(lambda: world.wiring.review_form(order_id, outcome, "a comment", LEGAL))
+        world.ask(lambda: world.wiring.orders.review(order_id, outcome, "a comment", LEGAL))
     elif status is OrderStatus.AWAITING_SIGNATURE and sign:
         signed = SignedDocument("Anna Beispiel", date(2026, 11, 20), PDF)
-        if world.ask(lambda: world.wiring.sign_form(order_id, signed, ADMIN)).good:
+        if world.ask(lambda: world.wiring.orders.sign(order_id, signed, ADMIN)).good:
             world.diary.signed.add(order_id)
     elif status is OrderStatus.BLOCKED:
-        world.ask(lambda: world.wiring.resume_form(order_id, Amendment(), ADMIN))
+        world.ask(lambda: world.wiring.orders.resume(order_id, Amendment(), ADMIN))
 
 
 # -- usage ---------------------------------------------------------------------------------------------------------------
@@ -296,68 +301,87 @@ def use_up(world: World, rng: random.Random, name: str) -> None:
 
 # -- those who serve -----------------------------------------------------------------------------------------------------
 
+_PATIENCE = 150
+
+
+def _serve(world: World, quota: int, poll: Callable[[], bool]) -> None:
+    """Polls until it did its share, or found nothing to do too often."""
+    for _ in range(_PATIENCE):
+        if poll():
+            quota -= 1
+            if not quota:
+                return
+        else:
+            world.idle()
+
 
 def _relay(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(4, 14)):
-        world.turn("relay polls")
+    def poll() -> bool:
         world.pump()
-        world.relay.step(rng.randrange, rng.randint(1, 8))
-        if rng.random() < 0.002:
+        if rng.random() < 0.001:
             world.diary.trimmed += world.relay.trim()
+        return world.relay.step(rng.randrange, rng.randint(1, 8))
+
+    _serve(world, rng.randint(5, 40), poll)
 
 
 def _rollups(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(3, 12)):
-        world.turn("rollups poll")
+    def poll() -> bool:
         world.pump()
-        world.rollups.step(rng.randrange, rng.randint(1, 8))
+        return world.rollups.step(rng.randrange, rng.randint(1, 8))
+
+    _serve(world, rng.randint(5, 40), poll)
 
 
 def _stripe_worker(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(3, 12)):
-        world.turn("stripe worker polls")
-        world.outside.queues["stripe"].deliver(world.wiring.stripe_worker)
+    queue = world.outside.queues["stripe"]
+    _serve(world, rng.randint(5, 40), lambda: queue.deliver(world.wiring.stripe_worker))
 
 
 def _hubspot_worker(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(3, 12)):
-        world.turn("hubspot worker polls")
-        world.outside.queues["hubspot"].deliver(world.wiring.hubspot_worker)
+    queue = world.outside.queues["hubspot"]
+    _serve(world, rng.randint(5, 40), lambda: queue.deliver(world.wiring.hubspot_worker))
 
 
 def _bus(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(4, 16)):
-        world.turn("bus delivers")
-        world.outside.bus.deliver(world.wiring.bus_consumer)
+    _serve(world, rng.randint(5, 50), lambda: world.outside.bus.deliver(world.wiring.bus_consumer))
 
 
 def _flow(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(4, 20)):
-        world.turn("workflow steps")
-        world.outside.workflow.step(world.wiring.order_steps)
-        if rng.random() < 0.01:
+    def poll() -> bool:
+        if rng.random() < 0.005:
             world.outside.workflow.lose_one()
+        return world.outside.workflow.step(world.wiring.order_steps)
+
+    _serve(world, rng.randint(5, 50), poll)
 
 
 def _schedules(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(1, 4)):
-        world.turn("schedule fires")
-        run_schedules(world, period_at(world.clock.now()), rng.choice((1, 1, 2)))
+    for _ in range(rng.randint(2, 6)):
+        for _ in range(rng.randint(1, 20)):
+            world.idle()
+        run_schedules(world, period(world), rng.choice((1, 1, 2)))
 
 
-def run_schedules(world: World, period: str, times: int = 1) -> None:
+def period(world: World) -> str:
+    """The period of a schedule: the minute."""
+    return time_text(world.clock.now())[:16]
+
+
+def run_schedules(world: World, when: str, times: int = 1) -> None:
     """Every schedule of a period, perhaps twice."""
     for _ in range(times):
-        world.asynchronously(lambda: world.wiring.score_leads(period))
-        world.asynchronously(lambda: world.wiring.spend_cap_alerts(period))
+        world.asynchronously(lambda: world.wiring.fire("score_leads", when))
+        world.asynchronously(lambda: world.wiring.fire("spend_cap_alerts", when))
         world.note_late()
-        world.asynchronously(lambda: world.wiring.housekeeping(period))
+        world.asynchronously(lambda: world.wiring.fire("housekeeping", when))
 
 
 def _time(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(2, 10)):
+    for _ in range(rng.randint(4, 20)):
         world.clock.advance(seconds=rng.choice((1, 5, 30, 200, 400)))
-        world.turn("time passes")
+        for _ in range(rng.randint(1, 12)):
+            world.idle()
 
 
 _SERVING: dict[str, Callable[[World, random.Random, str], None]] = {

@@ -44,10 +44,12 @@ class Baton:
         self._ended.release()
         self.holder = ""
 
-    def turn(self) -> None:
-        """A call crosses a port: perhaps somebody else goes on from here."""
+    def turn(self, idle: bool = False) -> None:
+        """A call crosses a port: perhaps somebody else goes on from here. Who is idle is sure to give way."""
         me = self.holder
-        if not me or len(self._alive) < 2 or self._rng.random() >= self._restlessness:
+        if not me or len(self._alive) < 2:
+            return
+        if not idle and self._rng.random() >= self._restlessness:
             return
         other = self._anyone()
         if other != me:

@@ -38,7 +38,7 @@ from revops.orders.store import ORDERS
 from revops.settings import SETTINGS
 from revops.sync.fields import Direction, HubspotFields
 from revops.table import Change, Key, Row, claim_key
-from revops.usage.model import SpendCapRules
+from revops.usage.policies import SpendCapRules
 from revops.usage.store import ALERTS, LEDGER, SPEND, UNITS, load_entry
 from tests.faults.actors import CAP_ACCOUNT, PAYERS, PEOPLE, SPEND_CAP, UNIT_LIMIT, canonical
 from tests.faults.world import World

@@ -15,8 +15,7 @@ from revops.orders.model import OrderStatus
 from revops.orders.store import ORDERS
 from revops.sync.store import TOPIC
 from revops.table import due_now
-from tests.faults.actors import decide, deliver_one, run_schedules
-from tests.faults.wiring import period_at
+from tests.faults.actors import decide, deliver_one, period, run_schedules
 from tests.faults.world import World
 
 _ROUNDS = 60
@@ -52,15 +51,8 @@ def _round(world: World, rng: random.Random) -> None:
             busy = True
         for order_ids in world.diary.orders.values():
             for order_id in order_ids:
-                decide(world, rng, order_id, sign=order_id in world.diary.signed)
-        for runner in (world.relay, world.rollups):
-            world.pump()
-            if runner.failed:  # the bucket still has them: somebody puts them back
-                again, runner.failed = runner.failed, []
-                runner.offer(again)
-            while runner.step():
-                busy = True
-                world.pump()
+                decide(world, rng, order_id, sign=order_id in world.diary.to_sign)
+        busy = _drain(world) or busy
         for queue in world.outside.queues.values():
             handler = world.wiring.stripe_worker if queue.name == "stripe" else world.wiring.hubspot_worker
             queue.redrive()
@@ -77,7 +69,21 @@ def _round(world: World, rng: random.Random) -> None:
         if not busy:
             break
     world.clock.advance(minutes=_STEP_MINUTES)
-    run_schedules(world, period_at(world.clock.now()))
+    run_schedules(world, period(world))
+    _drain(world)
+
+
+def _drain(world: World) -> bool:
+    """Both consumers of the stream read on; what went to the on-failure bucket is put back first."""
+    busy = False
+    for runner in (world.relay, world.rollups):
+        world.pump()
+        again, runner.failed = runner.failed, []
+        runner.offer(again)
+        while runner.step():
+            busy = True
+            world.pump()
+    return busy
 
 
 def _is_quiet(world: World) -> bool:

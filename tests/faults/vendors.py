@@ -49,6 +49,7 @@ class Webhook:
     event_type: str
     subject: str
     body: str
+    provider: str = "stripe"
     delivered: int = 0
 
 
@@ -163,7 +164,7 @@ class StripeTruth:
         self._tell(payer, "customer.subscription.updated", said)
 
     def _pays(self, payer: str, succeeded: bool) -> None:
-        facts, identifier = self.at(payer), f"pi_{payer}_{self._next()}"
+        facts, identifier = self.at(payer), f"pi_{payer}_{self._next():04d}"
         payment = PaymentFact(identifier, self._second(), succeeded, Money(minor=500, currency="EUR"))
         self._set(replace(facts, currency="EUR", payments=(*facts.payments, payment)))
         if not succeeded:

@@ -1,38 +1,31 @@
-"""The product's own wiring with the outside replaced: every use case and handler is the real one."""
+"""The product's own wiring with the outside replaced: every use case and the body of every Lambda is the real one."""
 
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
+from revops.adapters.accounts import StoredAccounts
 from revops.adapters.stripe_events import read_stripe_event
 from revops.billing import ConvergeCustomer
-from revops.billing.store import DUE_TOPIC, customer_id_of_key
 from revops.bootstrap import AUDITED, Wiring, events_of
 from revops.catalogue import SOURCE, Event
 from revops.crm.intake import SubmitLead
-from revops.crm.notes import Note, NotePriority, NoteType, add_note
 from revops.crm.service import ChangeLead
-from revops.kernel import CallContext, DomainError, Principal, Role, system_call, time_text
+from revops.kernel import CallContext, DomainError, Principal, Role, system_call
 from revops.notices import SendNotice
-from revops.orders.decisions import Amendment, CancelOrder, ResumeOrder, ReviewOrder
-from revops.orders.model import ESignMethod, OrderStatus
+from revops.orders.model import ESignMethod
 from revops.orders.ports import ManualSigning
 from revops.orders.provisioning.service import ProvisionOrder
-from revops.orders.signature import CaptureSignature
-from revops.orders.store import ORDERS
-from revops.orders.submission import SubmitOrder
-from revops.orders.workflow import AnswerWait, RestartStalledOrders, RunOrderStep, StartWorkflow, StepTask
+from revops.orders.workflow import RunOrderStep, StepTask
 from revops.platform.batch import handle_messages
 from revops.platform.config import Config
 from revops.platform.jobs import run_job
 from revops.platform.stream import handle_changes
 from revops.settings import SettingsReader
 from revops.stream import RedriveLost
-from revops.sync import ConvergeContact, HandleMessage, PushPerson, SweepDirty
-from revops.sync.exchange import sync_call
-from revops.table import ConditionFailed, Key, Page, Row, Table, Transaction, due_now
-from revops.usage import Alert, RecordUsage, SetCapPlan, SweepSpendCaps
+from revops.sync import BudgetedGateway, ConvergeContact, HandleMessage, PushPerson
+from revops.sync.budget import RateBudget
+from revops.table import ConditionFailed, Key, Page, Row, Table
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import FixedRoster
 from tests.builders.memory_table import MemoryTable
@@ -42,7 +35,6 @@ from tests.faults.trouble import Trouble
 from tests.faults.vendors import FaultyBlobs, Mailbox, StripeTruth, TellingStripe
 
 SELLERS = ("USR_ana", "USR_ben", "USR_cem")
-OPS = "ops@revops.example"
 
 
 def user(identifier: str, role: Role = Role.ADMIN) -> CallContext:
@@ -64,12 +56,8 @@ class MemoryScan:
         self._turn("scan")
         names = sorted(f"{key.pk}\0{key.sk}" for key in self._table.rows)
         chosen = [name for name in names if name > after][:limit]
-        rows: list[Row] = []
-        for name in chosen:
-            pk, _, sk = name.partition("\0")
-            row = self._table.get(Key(pk, sk))
-            if row is not None:
-                rows.append(row)
+        found = self._table.get_many([Key(*name.split("\0")) for name in chosen])
+        rows: list[Row] = [row for row in found if row is not None]
         return Page(rows, chosen[-1] if len(chosen) == limit else "")
 
 
@@ -94,17 +82,12 @@ class BenchWiring(Wiring):
     def __init__(
         self, table: Table, clock: ManualClock, outside: Outside, seed: int, scan: Callable[[], Any]
     ) -> None:
-        super().__init__(Config.from_environment({"MAIL_TO_OPS": OPS, "STAGE": "bench"}))
+        super().__init__(Config.from_environment({"MAIL_TO_OPS": "ops@revops.example", "STAGE": "bench"}))
         self.outside = outside
         self._scan = scan
-
-        def seconds() -> float:
-            return clock.now().timestamp()
-
-        ids = seeded_ids(seed)
-        settings = SettingsReader(table, monotonic=seconds)
+        ids, settings = seeded_ids(seed), SettingsReader(table, monotonic=lambda: clock.now().timestamp())
         roster = FixedRoster(*SELLERS)
-        vars(self).update(
+        vars(self).update(  # cached properties, already there
             table=table,
             clock=clock,
             ids=ids,
@@ -112,92 +95,37 @@ class BenchWiring(Wiring):
             blobs=outside.blobs,
             bus=outside.bus,
             queues=QueueSet(outside.queues),
-            submit_lead=SubmitLead(
-                table, clock, ids, settings, roster, sleep=lambda _: None, jitter=lambda: 0.0
+            workflow_engine=outside.workflow,
+            hubspot=BudgetedGateway(outside.hubspot, RateBudget(table, clock, settings)),
+            hubspot_queue=LaterQueue(outside.queues["hubspot"]),
+            submit_lead=SubmitLead(table, clock, ids, settings, roster, sleep=lambda _: None, jitter=lambda: 0.0),
+            converge_customer=ConvergeCustomer(
+                table,
+                clock,
+                ids,
+                outside.stripe,
+                read_stripe_event,
+                StoredAccounts(table),
+                settings,
+                self._settlement(table, clock, outside),
             ),
         )
-        self.make()
+        self.change_lead = ChangeLead(table, clock, self.policy)
+        self.orders = self.order_use_cases()
+        self.set_caps = self.set_cap_plan()
+        self._relay = self.relay_changes()
+        self._consume = self.consume_event()
+        self._steps = self.run_order_step()
+        self._sync = self.handle_hubspot_message()
+        self._caps = self.sweep_spend_caps()
+        self._house = self.housekeeping()
+        self._rescore = self.rescore_leads()
 
-    def make(self) -> None:
-        """The use cases the actors call."""
-        self.relay = self.relay_changes()
-        self.consume = self.consume_event()
-        self.sweep_lost = self.redrive_lost()
-        self.change_lead = ChangeLead(self.table, self.clock, self.policy)
-        self._billing()
-        self._orders()
-        self._usage()
-        self._sync()
+    def _settlement(self, table: Table, clock: ManualClock, outside: Outside) -> Any:
+        vars(self).update(table=table, clock=clock, blobs=outside.blobs)
+        return self.settlement
 
-    def _billing(self) -> None:
-        self.converge_payer = ConvergeCustomer(
-            self.table,
-            self.clock,
-            self.ids,
-            self.outside.stripe,
-            read_stripe_event,
-            self.crm_records,
-            self.settings,
-            self.settlement,
-        )
-
-    def _orders(self) -> None:
-        table, clock, crm, policy = self.table, self.clock, self.crm_records, self.policy
-        self.waits = AnswerWait(table, clock, self.outside.workflow)
-        self.starts = StartWorkflow(self.outside.workflow)
-        self.submit_form = SubmitOrder(table, clock, self.ids, crm, policy, self.settings)
-        self.review_form = ReviewOrder(table, clock, crm, policy)
-        self.cancel_form = CancelOrder(table, clock, crm, policy)
-        self.resume_form = ResumeOrder(table, clock, crm, policy)
-        self.sign_form = CaptureSignature(table, clock, self.blobs, crm, policy)
-        self.restart_stalled = RestartStalledOrders(table, clock)
-        self.run_step = RunOrderStep(
-            table,
-            clock,
-            crm,
-            ProvisionOrder(table, clock, self.outside.provisioning, crm, self.settings),
-            self.settings,
-            {ESignMethod.MANUAL: ManualSigning()},
-            self.waits,
-        )
-
-    def _usage(self) -> None:
-        self.record_usage = RecordUsage(self.table, self.clock, self.settings)
-        self.set_caps = SetCapPlan(self.table, self.clock)
-        self.sweep_caps = SweepSpendCaps(self.table, self.clock, self.ids, self.settings, self._note_alert)
-
-    def _sync(self) -> None:
-        later = LaterQueue(self.outside.queues["hubspot"])
-        self.push = PushPerson(self.table, self.clock, self.ids, self.outside.hubspot, self.people, self.settings)
-        converge = ConvergeContact(
-            self.table, self.clock, self.ids, self.outside.hubspot, self.people, self.settings, self.settlement
-        )
-        self.handle_sync = HandleMessage(
-            self.table, self.clock, converge, self.push, self.settlement, later, jitter=lambda: 0.0
-        )
-        self.sweep_dirty = SweepDirty(self.table, self.clock, later)
-
-    def _note_alert(self, transaction: Transaction, alert: Alert, text: str) -> None:
-        now = self.clock.now()
-        note = Note(
-            id=self.ids.new("NOTE"),
-            created_at=now,
-            modified_at=now,
-            related_to=alert.account_id,
-            content=text,
-            author="system:spend_cap_alerts",
-            type=NoteType.ISSUE,
-            priority=NotePriority.HIGH,
-        )
-        add_note(transaction, note)
-
-    # -- ports of the wiring -------------------------------------------------------------------------------------
-
-    def start_workflow(self) -> StartWorkflow:
-        return self.starts
-
-    def answer_wait(self) -> AnswerWait:
-        return self.waits
+    # -- what stands at the border, replaced -----------------------------------------------------------------------
 
     def send_notice(self) -> SendNotice:
         return SendNotice(self.table, self.clock, self.outside.mail)
@@ -216,10 +144,30 @@ class BenchWiring(Wiring):
             mark_dirty=self.mark_dirty,
         )
 
-    # -- the Lambdas ---------------------------------------------------------------------------------------------
+    def run_order_step(self) -> RunOrderStep:
+        gateway = self.outside.provisioning
+        return RunOrderStep(
+            self.table,
+            self.clock,
+            self.crm_records,
+            ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings),
+            self.settings,
+            {ESignMethod.MANUAL: ManualSigning()},
+            self.answer_wait(),
+        )
+
+    def handle_hubspot_message(self) -> HandleMessage:
+        converge = ConvergeContact(
+            self.table, self.clock, self.ids, self.hubspot, self.people, self.settings, self.settlement
+        )
+        push = PushPerson(self.table, self.clock, self.ids, self.hubspot, self.people, self.settings)
+        queue = self.hubspot_queue
+        return HandleMessage(self.table, self.clock, converge, push, self.settlement, queue, jitter=lambda: 0.0)
+
+    # -- the Lambdas: what their app.py does -----------------------------------------------------------------------
 
     def change_relay(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        outcome = self.relay(event["Records"])
+        outcome = self._relay(event["Records"])
         return {"batchItemFailures": [{"itemIdentifier": outcome.retry_from}] if outcome.retry_from else []}
 
     def rollups(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -227,54 +175,36 @@ class BenchWiring(Wiring):
 
     def stripe_worker(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         def settle(message: dict[str, Any], _: int) -> None:
-            self.converge_payer(message["inbox_id"], system_call("stripe_worker", causation_id=message["inbox_id"]))
+            subject = str(message.get("inbox_id") or message["entity_id"])
+            call = system_call("stripe_worker", causation_id=subject)
+            if "inbox_id" in message:
+                self.converge_customer(subject, call)
+            else:
+                self.converge_customer.converge(subject, call)
 
         return handle_messages(event, settle)
 
     def hubspot_worker(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         def settle(message: dict[str, Any], _: int) -> None:
-            self.handle_sync(message)
+            self._sync(message)
 
         return handle_messages(event, settle)
 
     def bus_consumer(self, event: Event) -> None:
-        detail = event.model_dump(mode="json")
-        self.consume({"source": SOURCE, "detail-type": event.name, "detail": detail})
+        self._consume({"source": SOURCE, "detail-type": event.name, "detail": event.model_dump(mode="json")})
 
     def order_steps(self, order_id: str, step: str, token: str, failed_step: str, error: str) -> str:
         task = StepTask(order_id, step, token, failed_step, error)
-        return self.run_step(task, system_call("order_steps", causation_id=order_id)).next
+        return self._steps(task, system_call("order_steps", causation_id=order_id)).next
 
-    def score_leads(self, period: str) -> None:
-        self._job("score_leads", period, self.rescore_leads())
-
-    def spend_cap_alerts(self, period: str) -> None:
-        self._job("spend_cap_alerts", period, self.sweep_caps)
-
-    def housekeeping(self, period: str) -> None:
-        self._job("housekeeping", period, self._keep_house)
-
-    def _job(self, name: str, period: str, work: Callable[[str], dict[str, int]]) -> None:
-        run_job(name, {"period": period}, None, self.table, self.clock, work)
-
-    def _keep_house(self, period: str) -> dict[str, int]:
-        call = system_call("housekeeping", period)
-        self.sweep_inbox()()
-        self.sweep_dirty(sync_call(period))
-        self.restart_stalled(call)
-        for due in list(due_now(self.table, DUE_TOPIC, self.clock.now())):
-            self.converge_payer.converge(customer_id_of_key(due.key), call)
-        self.sweep_lost()
-        return {}
-
-    def resume_blocked(self, order_id: str) -> None:
-        """What a person does about an order that is blocked or whose workflow was lost."""
-        if ORDERS.require(self.table, order_id).status is OrderStatus.BLOCKED:
-            self.resume_form(order_id, Amendment(), ADMIN)
-
-
-def period_at(moment: datetime) -> str:
-    return time_text(moment)[:16]
+    def fire(self, name: str, period: str) -> None:
+        """A schedule fires."""
+        jobs: dict[str, Callable[[str], dict[str, int]]] = {
+            "score_leads": self._rescore,
+            "spend_cap_alerts": self._caps,
+            "housekeeping": self._house,
+        }
+        run_job(name, {"period": period}, None, self.table, self.clock, jobs[name])
 
 
 RACES = (DomainError, ConditionFailed)

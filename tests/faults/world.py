@@ -75,6 +75,7 @@ class Diary:
     usage_refused: set[str] = field(default_factory=set)
     webhooks_acknowledged: set[tuple[str, str]] = field(default_factory=set)
     orders: dict[str, set[str]] = field(default_factory=dict)
+    to_sign: set[str] = field(default_factory=set)
     signed: set[str] = field(default_factory=set)
     escaped: list[str] = field(default_factory=list)
     late: set[tuple[Key, int]] = field(default_factory=set)
@@ -151,6 +152,10 @@ class World:
         if self.baton.holder and self.plan.trace:
             self.trace.append(f"{self.baton.holder:<16} {site}")
         self.baton.turn()
+
+    def idle(self) -> None:
+        """Nothing to do: somebody else goes on."""
+        self.baton.turn(idle=True)
 
     def ask(self, call: Callable[[], Any]) -> Answer:
         """A request over HTTP, as the caller sees it."""

@@ -244,7 +244,7 @@ def collect(
     if method is None:
         message = "There is no `default_payment_method` set on this Customer or Invoice."
         _failed(ctx, intent)
-        return invalid(message, code="invoice_payment_intent_requires_action")
+        return invalid(message)
     error = payments.confirm_intent(ctx, intent, method, off_session=off_session)
     if error is None and intent["status"] == "requires_action":
         ctx.emit("invoice.payment_action_required", invoice)

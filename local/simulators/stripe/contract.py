@@ -82,6 +82,7 @@ class StripeContract:
             return self._responses.check(body.get("error"), error) if error else []
         if body.get("deleted") is True:
             return []
+        body = _without_deleted(body)
         if body.get("object") in ("list", "search_result"):
             return [problem for item in body["data"] for problem in self._one(item, None)]
         operation = self.operation(method, path)
@@ -94,6 +95,15 @@ class StripeContract:
         if expected is not None and expected != named:
             return [Problem("type", "object", f"{named} where {expected} is promised")]
         return self._responses.check(item, {"$ref": f"#/$defs/{named}"})
+
+
+def _without_deleted(body: Any) -> Any:
+    """The body with deleted objects, which keep only their id, put back to that id."""
+    if isinstance(body, list):
+        return [_without_deleted(item) for item in body]
+    if not isinstance(body, dict):
+        return body
+    return body["id"] if body.get("deleted") is True else {name: _without_deleted(v) for name, v in body.items()}
 
 
 def _read(folder: Path | None, name: str) -> Object | None:

@@ -1,7 +1,7 @@
 """Consuming events. The bus delivers at least once and in any order, so every reaction can be repeated.
 
 Reactions to our own events: the order workflow starts and wakes, a new lead is compared once more with those that
-raced it, and people are told by mail. An event nobody here reacts to is acknowledged.
+raced it, the caps of an active order come into force, and people are told by mail. An event nobody here reacts to is acknowledged.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 from revops.catalogue import SOURCE
 from revops.crm.service import RecheckLead
-from revops.kernel import Invalid, system_call
+from revops.kernel import CallContext, Invalid, system_call
 from revops.notices import SendNotice
 from revops.orders.workflow import AnswerWait, StartWorkflow
 
@@ -27,12 +27,14 @@ class ConsumeEvent:
         answer_wait: Callable[[], AnswerWait],
         recheck_lead: Callable[[], RecheckLead],
         send_notice: Callable[[], SendNotice],
+        apply_order_caps: Callable[[], Callable[[str, CallContext], object]],
         mail_to_ops: str,
     ) -> None:
         self._start_workflow = start_workflow
         self._answer_wait = answer_wait
         self._recheck_lead = recheck_lead
         self._send_notice = send_notice
+        self._apply_order_caps = apply_order_caps
         self._mail_to_ops = mail_to_ops
 
     def __call__(self, envelope: Mapping[str, Any]) -> str:
@@ -42,7 +44,7 @@ class ConsumeEvent:
             raise Invalid("not an event of this product")
         data, event_id = detail["data"], str(detail["id"])
         match name:
-            case "OrderFormSubmitted":
+            case "OrderFormSubmitted" | "OrderFormResumed":
                 self._start_workflow()(data["order_id"], data["attempt"])
                 return "workflow started"
             case _ if name in _WAKES:
@@ -51,6 +53,9 @@ class ConsumeEvent:
             case "LeadCreated":
                 self._recheck_lead()(data["lead_id"], event_id)
                 return "lead rechecked"
+            case "OrderFormActivated":
+                self._apply_order_caps()(data["order_id"], system_call("bus_consumer", event_id))
+                return "caps in force"
             case "NoteCreated" if data["priority"] in _LOUD:
                 self._tell(
                     event_id, f"A {data['priority']} note", f"Note {data['note_id']} about {data['related_to']}."

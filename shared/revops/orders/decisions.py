@@ -16,11 +16,11 @@ from revops.orders.model import (
     SccStatus,
     Step,
 )
-from revops.orders.moves import move
+from revops.orders.moves import commit_move, move
 from revops.orders.policies.lifecycle import legal, next_step
 from revops.orders.ports import CrmRecords
 from revops.orders.store import ORDERS
-from revops.table import Table, Transaction, begin, commit_update
+from revops.table import Table, Transaction, begin
 
 _OUTCOMES = {
     ReviewDecision.APPROVE: OrderStatus.APPROVED,
@@ -71,8 +71,7 @@ class ReviewOrder:
         )
         if decision is ReviewDecision.REJECT:
             end_deal(self._crm, transaction, now, order, "rejected in legal review")
-        commit_update(self._table, transaction, ORDERS, moved)
-        return moved
+        return commit_move(self._table, transaction, moved)
 
 
 class CancelOrder:
@@ -97,8 +96,7 @@ class CancelOrder:
             transaction, order, OrderStatus.CANCELLED, Step.CANCEL, call, now, reason=reason, end_reason=reason
         )
         end_deal(self._crm, transaction, now, order, "the order form was cancelled")
-        commit_update(self._table, transaction, ORDERS, moved)
-        return moved
+        return commit_move(self._table, transaction, moved)
 
 
 class Amendment(BaseModel):
@@ -143,8 +141,7 @@ class ResumeOrder:
             terms=_amended(order, amendment),
             review=Review() if to is OrderStatus.SUBMITTED else order.review,
         )
-        commit_update(self._table, transaction, ORDERS, moved)
-        return moved
+        return commit_move(self._table, transaction, moved)
 
 
 def _resumes_to(order: OrderForm, amendment: Amendment) -> OrderStatus:

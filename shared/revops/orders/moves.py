@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from revops.kernel import CallContext
+from revops.kernel import CallContext, Conflict
 from revops.orders.model import OrderForm, OrderStatus, Step, StepOutcome, StepRecord
 from revops.orders.policies.lifecycle import require_move
 from revops.orders.store import ORDERS, add_step
-from revops.table import Transaction
+from revops.table import ConditionFailed, Table, Transaction, commit_update
 
 
 def move(
@@ -42,4 +42,14 @@ def move(
         reason=reason,
     )
     add_step(transaction, moved, record)
+    return moved
+
+
+def commit_move(table: Table, transaction: Transaction, moved: OrderForm) -> OrderForm:
+    """Commits a move that a person asked for. Raises VersionConflict when the order changed meanwhile, Conflict when
+    something it goes with did, such as the deal."""
+    try:
+        commit_update(table, transaction, ORDERS, moved)
+    except ConditionFailed as error:
+        raise Conflict("the deal of this order was changed meanwhile; try again") from error
     return moved

@@ -8,11 +8,11 @@ from revops.access import Policy, Resource
 from revops.inbox.ports import BlobStore
 from revops.kernel import CallContext, Clock, Invalid, Refused, TooLarge
 from revops.orders.model import OrderForm, OrderStatus, Signature, Step
-from revops.orders.moves import move
+from revops.orders.moves import commit_move, move
 from revops.orders.policies.lifecycle import legal
 from revops.orders.ports import CrmRecords, OrderEvidence
 from revops.orders.store import ORDERS
-from revops.table import Table, begin, commit_update
+from revops.table import Table, begin
 
 MAX_DOCUMENT = 5_000_000
 
@@ -75,8 +75,7 @@ class CaptureSignature:
         moved = move(transaction, order, OrderStatus.EXECUTED, Step.AWAIT_SIGNATURE, call, now, signature=signature)
         evidence = OrderEvidence(order.id, digest, signed.signed_on)
         self._crm.record_signature(transaction, now, order.opportunity_id, evidence)
-        commit_update(self._table, transaction, ORDERS, moved)
-        return moved
+        return commit_move(self._table, transaction, moved)
 
 
 def upload_name(order_id: str, upload: str) -> str:

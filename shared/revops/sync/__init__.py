@@ -4,7 +4,7 @@ from revops.sync.budget import BudgetedGateway, HubspotBudget, RateBudget
 from revops.sync.converge import ConvergeContact, Converged
 from revops.sync.events import events
 from revops.sync.fields import FieldMap, HubspotFields
-from revops.sync.marks import DECAY, SweepDirty, dirty_marks, mark_dirty, push_message
+from revops.sync.marks import SweepDirty, dirty_marks, mark_dirty, push_message
 from revops.sync.model import DirtyMark, PersonField, PersonSnapshot, RemoteContact, SyncConflict
 from revops.sync.portal import DriftPage, EnsureProperties, ReportDrift
 from revops.sync.ports import HubspotGateway, PeopleDirectory, SyncQueue
@@ -14,7 +14,6 @@ from revops.sync.webhook import Delivery, ReceiveDelivery, ReceiveEvents, parse_
 from revops.sync.worker import HandleMessage
 
 __all__ = [
-    "DECAY",
     "SYNC_CONFLICT",
     "BudgetedGateway",
     "ConvergeContact",

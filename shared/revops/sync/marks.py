@@ -14,11 +14,8 @@ from revops.sync.fields import HubspotFields
 from revops.sync.model import DirtyMark, PersonField
 from revops.sync.ports import SyncQueue
 from revops.sync.store import DIRTY, RESEND_AFTER, TOPIC, Mark, load_mark, read_mark, write_mark
-from revops.table import Change, ConditionFailed, Contention, Row, Table, begin, due_now
+from revops.table import Change, ConditionFailed, Contention, Table, begin, due_now
 
-DECAY = "decay"
-"""The causation id of a rescoring that only time caused; such a step alone does not go out (LEAD-4)."""
-SCORER = "system:score_leads"
 MAX_WAIT = timedelta(hours=1)
 
 _F = PersonField
@@ -62,7 +59,7 @@ def dirty_marks(change: Change, fields: HubspotFields | None = None) -> list[Dir
     new = json.loads(after.doc)
     old = json.loads(change.before.doc) if change.before and change.before.doc else {}
     changed = {field for name, field in attributes.items() if old.get(name) != new.get(name)}
-    if changed == {PersonField.LEAD_SCORE} and change.before is not None and _by_decay(after):
+    if changed == {PersonField.LEAD_SCORE} and _decayed(old.get("score_card"), new.get("score_card")):
         return []
     properties = (fields or HubspotFields()).properties_of(changed)
     person_ids = dict.fromkeys((*_people(new), *_people(old)))
@@ -74,8 +71,12 @@ def dirty_marks(change: Change, fields: HubspotFields | None = None) -> list[Dir
     ]
 
 
-def _by_decay(row: Row) -> bool:
-    return row.stamp is not None and row.stamp.by == SCORER and row.stamp.causation_id == DECAY
+def _decayed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
+    """Whether time alone moved a score: less engagement, all else as it was. Such a step does not go out (LEAD-4)."""
+    if not before or not after:
+        return False
+    same = all(before.get(part) == after.get(part) for part in ("fit", "learned", "table_version"))
+    return same and int(after.get("engagement", 0)) < int(before.get("engagement", 0))
 
 
 def _people(doc: Mapping[str, Any]) -> list[str]:

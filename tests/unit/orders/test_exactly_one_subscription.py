@@ -15,7 +15,7 @@ from tests.builders.fake_stripe import FakeStripe, Mishap
 from tests.builders.orders import WORKER, Desk
 from tests.builders.provisioning_schedule import run_schedule
 
-SEEDS = 600
+SEEDS = 300
 PLANTED = 5_000
 
 pytestmark = pytest.mark.mission("ORD-4")

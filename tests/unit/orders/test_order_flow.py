@@ -1,12 +1,13 @@
 """An order from form to active service, and everything that may turn it aside."""
 
 import base64
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Role, TooLarge
+from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Role, TooLarge, VersionConflict
 from revops.orders.decisions import Amendment
 from revops.orders.events import events
 from revops.orders.model import OrderForm, OrderStatus, ReviewDecision, Step, StepOutcome
@@ -14,7 +15,7 @@ from revops.orders.policies.lifecycle import MOVES, next_step, require_move
 from revops.orders.signature import SignedDocument
 from revops.orders.submission import add_months
 from revops.orders.workflow import GIVE_UP, StepTask
-from revops.table import Transaction
+from revops.table import Transaction, begin
 from tests.builders.fake_stripe import Mishap
 from tests.builders.orders import LEGAL, PDF, REP, WORKER, Desk, caller, submission
 
@@ -355,6 +356,35 @@ def test_used_up_retries_block_an_executed_order_and_end_another(desk: Desk) -> 
     assert desk.order(fresh.id).status is OrderStatus.SUBMITTED, "it is not at that step"
     desk.run(StepTask(fresh.id, GIVE_UP, failed_step=Step.REVIEW, error="States.Timeout"), WORKER)
     assert desk.order(fresh.id).status is OrderStatus.CANCELLED
+
+
+@pytest.mark.fault("R19")
+def test_whoever_comes_second_is_told_and_may_try_again(desk: Desk) -> None:
+    order = desk.submitted(discount_percent="25")
+    desk.run_until_it_waits(order.id)
+
+    def meanwhile(change: Callable[[], object]) -> None:
+        def once(_: Transaction) -> None:
+            desk.memory.before_commit = lambda _: None
+            change()
+
+        desk.memory.before_commit = once
+
+    meanwhile(lambda: desk.review(order.id, ReviewDecision.APPROVE, "", LEGAL))
+    with pytest.raises(VersionConflict) as conflict:
+        desk.review(order.id, ReviewDecision.REJECT, "no", LEGAL)
+    assert conflict.value.extra == {"current_version": 3}
+    assert desk.order(order.id).status is OrderStatus.APPROVED
+
+    def deal_changes() -> None:
+        transaction = begin(REP, desk.clock.now())
+        desk.crm.close_lost(transaction, desk.clock.now(), order.opportunity_id, "elsewhere")
+        desk.table.commit(transaction)
+
+    meanwhile(deal_changes)
+    with pytest.raises(Conflict, match="deal"):
+        desk.cancel(order.id, "no", REP)
+    assert desk.order(order.id).status is OrderStatus.APPROVED
 
 
 # -- disposable executions -----------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class FakeLead(Entity):
     job_title: str = ""
     status: str = "New"
     score: int = 0
+    score_card: dict[str, int] | None = None
 
 
 LEADS = EntityKind[FakeLead](

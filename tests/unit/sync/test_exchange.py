@@ -361,13 +361,15 @@ def test_what_cannot_be_taken_in_is_a_dead_letter_with_its_reason() -> None:
 @pytest.mark.mission("HUB-1")
 def test_only_changes_of_mapped_fields_by_others_make_dirty() -> None:
     world, _ = _settled()
-    before = len(world.table.changes)
     now = world.clock.now()
-    world.people.edit(ANN, now, by="system:score_leads", cause="decay", score=3)
+    world.people.edit(ANN, now, score=12, score_card={"fit": 5, "engagement": 7, "learned": 0})
+    world.settle()
+    before = len(world.table.changes)
+    world.people.edit(ANN, now, score=9, score_card={"fit": 5, "engagement": 4, "learned": 0})
     world.people.edit(ANN, now, by="system:hubspot_sync", phone="x")
     world.people.edit(ANN, now)
     assert not [mark for change in world.table.changes[before:] for mark in dirty_marks(change)]
-    world.people.edit(ANN, now, by="system:score_leads", cause="rescored", score=9)
+    world.people.edit(ANN, now, score=10, score_card={"fit": 6, "engagement": 4, "learned": 0})
     (mark,) = dirty_marks(world.table.changes[-1])
     assert mark == DirtyMark(ANN, "LEAD_ANN", world.people.lead(ANN).version, ("revops_lead_score",))
     assert mark_dirty(world.table, mark, now)

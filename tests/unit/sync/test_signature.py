@@ -39,7 +39,12 @@ def test_the_window_is_five_minutes_both_ways(seconds: int, good: bool) -> None:
 def test_any_other_body_uri_or_method_is_refused() -> None:
     _verify()
     good = hubspot_signature(SECRET, "POST", URI, BODY, _stamp())
-    for change in ({"body": BODY + b" "}, {"uri": URI + "/"}, {"signature": ("B" if good[0] == "A" else "A") + good[1:]}, {"signature": ""}):
+    for change in (
+        {"body": BODY + b" "},
+        {"uri": URI + "/"},
+        {"signature": ("B" if good[0] == "A" else "A") + good[1:]},
+        {"signature": ""},
+    ):
         with pytest.raises(Invalid):
             _verify(**{"signature": good, **change})  # type: ignore[arg-type]
     with pytest.raises(Invalid):
