@@ -55,7 +55,9 @@ def openapi() -> dict[str, Any]:
             description="Lead to cash: leads, accounts, order forms, subscriptions, usage, settings, audit.",
             security_schemes={
                 "jwt": HTTPBearer(scheme="bearer", bearerFormat="JWT", description="Access token of the user pool"),
-                "apiKey": APIKey.model_validate({"name": "x-api-key", "in": APIKeyIn.header, "description": "Key of a machine"}),
+                "apiKey": APIKey.model_validate(
+                    {"name": "x-api-key", "in": APIKeyIn.header, "description": "Key of a machine"}
+                ),
             },
             security=[{"jwt": []}],
         )

@@ -36,3 +36,4 @@ def seed(stack: Mapping[str, Any]) -> None:
     keys("partner-one", frozenset({"leads:write"}), call, stack["partner_api_key"])
     keys("metering", frozenset({"usage:write"}), call, stack["usage_api_key"])
     apply_files(wiring, call)
+    wiring.ensure_hubspot_properties()(call)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,7 @@ def _rescored(teller: Teller, lead: dict[str, Any]) -> str:
 
 
 def _order(teller: Teller, lead: dict[str, Any], run: str) -> dict[str, Any]:
+    order: dict[str, Any]
     start = datetime.now(UTC).date()
     form = {
         "legal_entity_name": lead["company"],
@@ -248,9 +250,8 @@ def _order(teller: Teller, lead: dict[str, Any], run: str) -> dict[str, Any]:
         order = teller.ok("GET", f"/api/v1/orders/{order['id']}", user="rep")
         deal = teller.ok("GET", f"/api/v1/opportunities/{order['opportunity_id']}", user="rep")
         _require(deal["stage"] == "Closed Won", "an executed, provisioned order wins the deal")
-        say(
-            f"subscription {order['stripe_subscription_id']}; deal {deal['stage']} on evidence {deal['evidence']['order_id']}"
-        )
+        say(f"subscription {order['stripe_subscription_id']}")
+        say(f"deal {deal['stage']} on the evidence of {deal['evidence']['order_id']}")
     return order
 
 
@@ -293,9 +294,8 @@ def _in_hubspot(teller: Teller, lead: dict[str, Any]) -> None:
     with teller.step("HubSpot shows the same, and a change there comes back") as say:
         contact = teller.until("the contact in HubSpot", lambda: _contact(teller, lead, "active"))
         shown = contact["properties"]
-        say(
-            f"contact {contact['id']}: {shown['firstname']} {shown['lastname']}, subscription_status {shown['subscription_status']}"
-        )
+        say(f"contact {contact['id']}: {shown['firstname']} {shown['lastname']}, plan {shown['subscription_plan']}")
+        say(f"subscription_status {shown['subscription_status']}")
         teller.simulator(
             "hubspot", "POST", f"/_sim/ui/contacts/{contact['id']}", json={"properties": {"lastname": "Patil"}}
         )
@@ -303,9 +303,7 @@ def _in_hubspot(teller: Teller, lead: dict[str, Any]) -> None:
             "the change to come back",
             lambda: _if(teller.ok("GET", f"/api/v1/leads/{lead['id']}", user="sdr"), "last_name", "Patil"),
         )
-        say(
-            f"renamed there: here version {changed['version']} says {changed['last_name']}; our own write is not echoed"
-        )
+        say(f"renamed there: here version {changed['version']} says {changed['last_name']}, and no echo")
 
 
 def _contact(teller: Teller, lead: dict[str, Any], status: str) -> dict[str, Any] | None:
@@ -383,7 +381,7 @@ def _payment_fails(teller: Teller, order: dict[str, Any], customer: dict[str, An
 def _trail(teller: Teller, lead: dict[str, Any], order: dict[str, Any]) -> None:
     with teller.step("The trail: every field of every version, chained") as say:
         for entity in (lead["id"], order["id"]):
-            trail = teller.until("the audit", lambda entity=entity: _audit(teller, entity))
+            trail = teller.until("the audit", partial(_audit, teller, entity))
             _require(not trail["faults"], f"the chain of {entity} must verify")
             fields = sum(len(entry["changes"]) for entry in trail["entries"])
             say(f"{entity}: {len(trail['entries'])} versions, {fields} changed fields, chain verifies")

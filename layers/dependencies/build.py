@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 # The AWS services the functions call; the models of all others (some 20 MB) stay out.
 SERVICES = frozenset(
-    {"cognito-idp", "dynamodb", "events", "s3", "secretsmanager", "sesv2", "sqs", "stepfunctions", "sts"}
+    {"dynamodb", "events", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "stepfunctions", "sts"}
 )
 # Families of stripe objects, imported one module at a time when asked for: their bytecode is not worth its size.
 SELDOM = re.compile(

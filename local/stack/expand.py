@@ -198,5 +198,9 @@ def _widen_what_is_weighed_without_resource(template: Template) -> None:
             for policy in resource["Properties"].get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
                     actions = statement["Action"]
-                    if _WITHOUT_RESOURCE.issuperset(actions if isinstance(actions, list) else [actions]):
+                    listed = actions if isinstance(actions, list) else [actions]
+                    if _WITHOUT_RESOURCE.issuperset(listed):
                         statement["Resource"] = "*"
+                    if "sqs:SendMessage" in listed:
+                        # On AWS the right to send covers a batch; the emulator wants the batch named.
+                        statement["Action"] = [*listed, "sqs:SendMessageBatch"]

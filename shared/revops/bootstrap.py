@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from revops.orders.workflow import AnswerWait, RestartStalledOrders, RunOrderStep, StartWorkflow
     from revops.platform.http import Api
     from revops.settings.service import ChangeSettings
-    from revops.stream import KeepDeadLetter, RedriveLost, RelayChanges, SweepInbox
+    from revops.stream import FindLost, KeepDeadLetter, RedriveRecords, RelayChanges, SweepInbox
     from revops.stream.housekeeping import Housekeep
     from revops.sync import BudgetedGateway, EnsureProperties, HandleMessage, ReportDrift, SweepDirty
     from revops.sync.webhook import ReceiveDelivery
@@ -70,6 +70,7 @@ AUDITED = frozenset(
         "OPPORTUNITY",
         "ORDER",
         "SETTINGS",
+        "SYNC_CONFLICT",
         "TEAM",
         "USER",
     }
@@ -250,15 +251,12 @@ class Wiring:
             keep_dead_letter=self.keep_dead_letter,
         )
 
-    def redrive_lost(self) -> RedriveLost:
-        from revops.adapters.scan import TableScan
-        from revops.stream import RedriveLost
+    def redrive_records(self) -> RedriveRecords:
+        from revops.stream import RedriveRecords
 
-        return RedriveLost(
+        return RedriveRecords(
             self.table,
-            TableScan(self.table),
             self.clock,
-            audited=AUDITED,
             events_of=events_of(),
             write_audit=self.write_audit,
             rollups=self.apply_rollups,
@@ -266,6 +264,14 @@ class Wiring:
             queues=self.queues,
             mark_dirty=self.mark_dirty,
         )
+
+    def find_lost(self) -> FindLost:
+        from revops.adapters.redrive import RelayRedrive
+        from revops.adapters.scan import TableScan
+        from revops.stream import FindLost
+
+        redrive = RelayRedrive(self.aws("lambda"), self.config.change_relay_function)
+        return FindLost(self.table, TableScan(self.table), self.clock, audited=AUDITED, redrive=redrive)
 
     def sweep_inbox(self) -> SweepInbox:
         from revops.stream import SweepInbox
@@ -276,7 +282,7 @@ class Wiring:
         from revops.kernel import system_call
         from revops.stream.housekeeping import Housekeep
 
-        inbox, lost, dirty = self.sweep_inbox(), self.redrive_lost(), self.sweep_dirty()
+        inbox, lost, dirty = self.sweep_inbox(), self.find_lost(), self.sweep_dirty()
         memberships, orders = self.sweep_memberships(), self.restart_stalled_orders()
         return Housekeep(
             {

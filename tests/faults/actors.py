@@ -217,7 +217,8 @@ def edit_in_hubspot(world: World, rng: random.Random, name: str) -> None:
                 hubspot.create(firstname=person["first_name"], lastname=person["last_name"], email=person["email"].strip())
             continue
         contact = rng.choice(sorted(hubspot.records))
-        hubspot.edit(contact, **{rng.choice(("firstname", "phone", "company")): f"there {number}"})
+        named = rng.choice(("firstname", "phone", "company") if hubspot.records[contact].get("email") else ("firstname",))
+        hubspot.edit(contact, **{named: f"+49 30 9018{number}" if named == "phone" else f"there {number}"})
 
 
 # -- orders --------------------------------------------------------------------------------------------------------------

@@ -324,13 +324,17 @@ def events(world: World) -> Iterator[str]:
 
 
 def mails(world: World) -> Iterator[str]:
-    shaken = any(fired.site.startswith(("mail", "commit NOTICE")) for fired in world.trouble.fired)
-    sent = Counter((to, text) for to, _, text in world.outside.mail.sent)
-    for (_, text), count in sent.items():
-        if count > 1 and not shaken:
-            yield f"{count} mails say {text!r}"
-    if len(sent) < len([row for row in world.rows_of("ALERT")]):
-        yield f"{len(world.rows_of('ALERT'))} alerts, {len(sent)} mails"
+    """A second mail is only excused by a sender that died over the first."""
+    shaken = sum(fired.site.startswith(("mail", "commit NOTICE")) for fired in world.trouble.fired)
+    published = world.outside.bus.published.values()
+    loud = sum(
+        event.name in ("SpendCapAlertRaised", "OrderFormBlocked")
+        or (event.name == "NoteCreated" and event.data["priority"] in ("high", "urgent"))
+        for event in published
+    )
+    sent = len(world.outside.mail.sent)
+    if not loud <= sent <= loud + shaken:
+        yield f"{loud} events to tell of, {sent} mails, {shaken} senders died"
 
 
 def sync(world: World) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from revops.adapters.accounts import StoredAccounts
 from revops.adapters.stripe_events import read_stripe_event
 from revops.billing import ConvergeCustomer
-from revops.bootstrap import AUDITED, Wiring, events_of
+from revops.bootstrap import AUDITED, Wiring
 from revops.catalogue import SOURCE, Event
 from revops.crm.intake import SubmitLead
 from revops.crm.service import ChangeLead
@@ -22,7 +22,7 @@ from revops.platform.config import Config
 from revops.platform.jobs import run_job
 from revops.platform.stream import handle_changes
 from revops.settings import SettingsReader
-from revops.stream import RedriveLost
+from revops.stream import FindLost
 from revops.sync import BudgetedGateway, ConvergeContact, HandleMessage, PushPerson
 from revops.sync.budget import RateBudget
 from revops.table import ConditionFailed, Key, Page, Row, Table
@@ -130,19 +130,8 @@ class BenchWiring(Wiring):
     def send_notice(self) -> SendNotice:
         return SendNotice(self.table, self.clock, self.outside.mail)
 
-    def redrive_lost(self) -> RedriveLost:
-        return RedriveLost(
-            self.table,
-            self._scan(),
-            self.clock,
-            audited=AUDITED,
-            events_of=events_of(),
-            write_audit=self.write_audit,
-            rollups=self.apply_rollups,
-            bus=self.bus,
-            queues=self.queues,
-            mark_dirty=self.mark_dirty,
-        )
+    def find_lost(self) -> FindLost:
+        return FindLost(self.table, self._scan(), self.clock, audited=AUDITED, redrive=self.redrive_records())
 
     def run_order_step(self) -> RunOrderStep:
         gateway = self.outside.provisioning

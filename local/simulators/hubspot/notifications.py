@@ -13,6 +13,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from typing import Any
 
@@ -137,6 +138,7 @@ class Notifications:
 
 
 def signature(secret: bytes, method: str, uri: str, body: bytes, timestamp: str) -> str:
-    """X-HubSpot-Signature-v3 of a request."""
+    """X-HubSpot-Signature-v3 of a request. Of the URI's encodings, HubSpot signs `:/?@!$'()*,;` decoded."""
+    uri = re.sub(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", lambda code: chr(int(code[1], 16)), uri, flags=re.I)
     signed = method.encode() + uri.encode() + body + timestamp.encode()
     return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()

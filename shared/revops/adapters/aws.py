@@ -28,6 +28,13 @@ def client(service: str, region: str, endpoint_url: str | None) -> Any:
     )
 
 
+def error_code(error: Exception) -> str:
+    """The service's own code of an error, or the error's type; never its message."""
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return str(code or type(error).__name__)
+
+
 def unavailable(service: str, error: Exception) -> Unavailable:
     """What a failed call means to a use case: try again later."""
     return Unavailable(f"{service} did not take the call ({type(error).__name__})")

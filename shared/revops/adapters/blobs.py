@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from revops.adapters.aws import AwsError, unavailable
+from revops.adapters.aws import AwsError, error_code, unavailable
+from revops.kernel import NotFound
 
 
 class S3Blobs:
@@ -22,5 +23,7 @@ class S3Blobs:
         try:
             content: bytes = self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
         except AwsError as error:
+            if error_code(error) in {"NoSuchKey", "404"}:
+                raise NotFound("stored object", name) from error
             raise unavailable("the blob store", error) from error
         return content

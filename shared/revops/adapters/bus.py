@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from revops.adapters.aws import AwsError
+from revops.adapters.aws import AwsError, error_code
 from revops.catalogue import SOURCE, Event
+from revops.platform.logging import LogCode, log_error
 
 _PER_CALL = 10
 
@@ -33,7 +34,8 @@ class EventBridgeBus:
             ]
             try:
                 answer = self._client.put_events(Entries=entries)
-            except AwsError:
+            except AwsError as error:
+                log_error(LogCode.SEND_REFUSED, error, reason_code=error_code(error), queue=self._bus_name)
                 refused += range(start, start + len(chunk))
                 continue
             refused += [start + n for n, entry in enumerate(answer["Entries"]) if entry.get("ErrorCode")]

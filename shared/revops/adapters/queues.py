@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from revops.adapters.aws import AwsError
+from revops.adapters.aws import AwsError, error_code
+from revops.platform.logging import LogCode, log_error
 
 _PER_CALL = 10
 
@@ -24,7 +25,8 @@ class SqsQueues:
             entries = [{"Id": str(n), "MessageBody": json.dumps(body)} for n, body in enumerate(chunk)]
             try:
                 answer = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
-            except AwsError:
+            except AwsError as error:
+                log_error(LogCode.SEND_REFUSED, error, reason_code=error_code(error), queue=queue)
                 refused += range(start, start + len(chunk))
                 continue
             refused += [start + int(failed["Id"]) for failed in answer.get("Failed", ())]

@@ -1,7 +1,8 @@
 """Consuming events. The bus delivers at least once and in any order, so every reaction can be repeated.
 
 Reactions to our own events: the order workflow starts and wakes, a new lead is compared once more with those that
-raced it, the caps of an active order come into force, and people are told by mail. An event nobody here reacts to is acknowledged.
+raced it, the caps of an active order come into force, and people are told by mail. An event that nobody here reacts
+to is acknowledged.
 """
 
 from collections.abc import Callable, Mapping

@@ -17,6 +17,7 @@ class Config:
     stripe_queue_url: str
     hubspot_queue_url: str
     order_state_machine_arn: str
+    change_relay_function: str
     blob_bucket: str
     secret_prefix: str
     stripe_api_base: str
@@ -24,7 +25,6 @@ class Config:
     hubspot_webhook_url: str
     mail_from: str
     mail_to_ops: str
-    mail_endpoint_url: str
     lead_shards: int
     release: str
 
@@ -40,6 +40,7 @@ class Config:
             stripe_queue_url=env.get("STRIPE_QUEUE_URL", ""),
             hubspot_queue_url=env.get("HUBSPOT_QUEUE_URL", ""),
             order_state_machine_arn=env.get("ORDER_STATE_MACHINE_ARN", ""),
+            change_relay_function=env.get("CHANGE_RELAY_FUNCTION", ""),
             blob_bucket=env.get("BLOB_BUCKET", ""),
             secret_prefix=env.get("SECRET_PREFIX", ""),
             stripe_api_base=env.get("STRIPE_API_BASE", ""),
@@ -47,7 +48,6 @@ class Config:
             hubspot_webhook_url=env.get("HUBSPOT_WEBHOOK_URL", ""),
             mail_from=env.get("MAIL_FROM", ""),
             mail_to_ops=env.get("MAIL_TO_OPS", ""),
-            mail_endpoint_url=env.get("MAIL_ENDPOINT_URL", ""),
             lead_shards=int(env.get("LEAD_SHARDS", "4")),
             release=env.get("AWS_LAMBDA_FUNCTION_VERSION", "local"),
         )

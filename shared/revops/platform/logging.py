@@ -23,6 +23,9 @@ class LogCode(StrEnum):
     RECORD_DEAD = "BAT003"
     CHANGES = "CHG001"
     CHANGE_ISOLATED = "CHG002"
+    SEND_REFUSED = "CHG003"
+    CHANGE_DEFERRED = "CHG004"
+    REDRIVEN = "CHG005"
     JOB = "JOB001"
     JOB_SKIPPED = "JOB002"
     SECRET_REFUSED = "SEC001"  # noqa: S105 - a code, not a secret

@@ -2,13 +2,14 @@
 
 from revops.stream.dead_letters import DEAD_LETTERS, DeadLetter, KeepDeadLetter
 from revops.stream.relay import RelayChanges, RelayOutcome
-from revops.stream.sweep import RedriveLost, SweepInbox
+from revops.stream.sweep import FindLost, RedriveRecords, SweepInbox
 
 __all__ = [
     "DEAD_LETTERS",
     "DeadLetter",
+    "FindLost",
     "KeepDeadLetter",
-    "RedriveLost",
+    "RedriveRecords",
     "RelayChanges",
     "RelayOutcome",
     "SweepInbox",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from revops.catalogue import Event
-from revops.table import Change, Page
+from revops.table import Change, Key, Page
 
 
 class EventBus(Protocol):
@@ -35,3 +35,9 @@ class RollingScan(Protocol):
     """A slow walk over the whole table, for the sweeper alone: never on a request path."""
 
     def scan(self, after: str, limit: int) -> Page: ...
+
+
+class Redrive(Protocol):
+    """Hands lost records to the one function that may write their audit entries."""
+
+    def __call__(self, keys: Sequence[Key]) -> object: ...

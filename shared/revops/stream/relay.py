@@ -37,6 +37,7 @@ class RelayOutcome:
     queued: int = 0
     isolated: list[str] = field(default_factory=list)
     retry_from: str = ""
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -90,8 +91,8 @@ class RelayChanges:
                 done.append(consequences)
             except _BROKEN as error:
                 self._isolate(record, error, outcome)
-            except DomainError:
-                outcome.retry_from = _sequence(record)
+            except DomainError as error:
+                outcome.retry_from, outcome.reason = _sequence(record), error.slug
                 break
         self._hand_over(done, outcome)
         return outcome

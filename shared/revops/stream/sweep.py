@@ -14,10 +14,10 @@ from revops.audit.policies import record_name
 from revops.audit.store import head_of
 from revops.catalogue import RecordRedriven, event
 from revops.inbox import INBOX, Settlement
-from revops.kernel import Clock, parse_time, system_call, time_text
-from revops.stream.ports import EventBus, MarkDirty, Queues, RollingScan
+from revops.kernel import Clock, Unavailable, parse_time, system_call, time_text
+from revops.stream.ports import EventBus, MarkDirty, Queues, Redrive, RollingScan
 from revops.stream.relay import SYNC_QUEUE, EventsOf
-from revops.table import ABSENT, Change, Key, Row, Table, begin, due_now
+from revops.table import ABSENT, Change, Key, Row, Table, begin, due_now, present
 
 SETTLED_AFTER = timedelta(minutes=10)
 """How old a version must be before its missing audit entry counts as lost and not as on its way."""
@@ -33,33 +33,20 @@ class SweepReport:
     cycle_done: bool
 
 
-class RedriveLost:
-    """Records whose version the audit has not seen get a gap entry, and their events, marks and counters again."""
+class FindLost:
+    """Walks on through the table and hands over the records whose version the audit has not seen.
+
+    It writes no audit entry itself: only the change relay may, and the relay is who it hands over to.
+    """
 
     def __init__(
-        self,
-        table: Table,
-        scan: RollingScan,
-        clock: Clock,
-        *,
-        audited: frozenset[str],
-        events_of: Iterable[EventsOf],
-        write_audit: WriteAudit,
-        rollups: ApplyRollups,
-        bus: EventBus,
-        queues: Queues,
-        mark_dirty: MarkDirty,
+        self, table: Table, scan: RollingScan, clock: Clock, *, audited: frozenset[str], redrive: Redrive
     ) -> None:
         self._table = table
         self._scan = scan
         self._clock = clock
         self._audited = audited
-        self._events_of = tuple(events_of)
-        self._write_audit = write_audit
-        self._rollups = rollups
-        self._bus = bus
-        self._queues = queues
-        self._mark_dirty = mark_dirty
+        self._redrive = redrive
 
     def __call__(self, *, pages: int = 10, page_size: int = 200) -> SweepReport:
         """Walks on from where the last run stopped."""
@@ -69,7 +56,10 @@ class RedriveLost:
         for _ in range(pages):
             page = self._scan.scan(after, page_size)
             looked_at += len(page.rows)
-            redriven += self._sweep(page.rows)
+            lost = self._lost(page.rows)
+            if lost:
+                self._redrive(lost)
+            redriven += len(lost)
             after = page.last
             if not after:
                 break
@@ -82,16 +72,45 @@ class RedriveLost:
         self._table.commit(transaction)
         return SweepReport(looked_at, redriven, cycle_done=not after)
 
-    def _sweep(self, rows: Sequence[Row]) -> int:
+    def _lost(self, rows: Sequence[Row]) -> list[Key]:
         old = time_text(self._clock.now() - SETTLED_AFTER)
         settled = [row for row in rows if row.kind in self._audited and row.stamp and row.stamp.at < old]
         if not settled:
-            return 0
+            return []
         seen = self._table.get_many([audit_key(record_name(row), row.version) for row in settled])
-        lost = [row for row, entry in zip(settled, seen, strict=True) if entry is None]
-        for row in lost:
+        return [row.key for row, entry in zip(settled, seen, strict=True) if entry is None]
+
+
+class RedriveRecords:
+    """Records whose change was lost get a gap entry, and their events, marks and counters again, from the state."""
+
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        *,
+        events_of: Iterable[EventsOf],
+        write_audit: WriteAudit,
+        rollups: ApplyRollups,
+        bus: EventBus,
+        queues: Queues,
+        mark_dirty: MarkDirty,
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._events_of = tuple(events_of)
+        self._write_audit = write_audit
+        self._rollups = rollups
+        self._bus = bus
+        self._queues = queues
+        self._mark_dirty = mark_dirty
+
+    def __call__(self, keys: Sequence[Key]) -> int:
+        """Returns how many were driven again. Raises Unavailable when a dependency refused; the sweep comes again."""
+        rows = present(self._table.get_many(list(keys)))
+        for row in rows:
             self._redrive(row)
-        return len(lost)
+        return len(rows)
 
     def _redrive(self, row: Row) -> None:
         record = record_name(row)
@@ -99,16 +118,22 @@ class RedriveLost:
         events = [event(payload, entity_id=record, version=row.version, occurred_at=self._clock.now().isoformat())]
         if row.version == 1:
             change = Change("", None, row)  # nothing stood before it, so the whole change is known
-            self._write_audit(change)
             events += [said for events_of in self._events_of for said in events_of(change)]
         else:
-            head = head_of(self._table, record)
-            first = head.version + 1 if head else 1
-            self._write_audit.fill(record, row.kind, first, row.version, head)
             change = Change("", Row(row.pk, row.sk, row.kind, version=row.version - 1), row)
         self._rollups([change])
-        self._queues.send(SYNC_QUEUE, self._mark_dirty(Change("", None, row)))
-        self._bus.publish(events)
+        messages = self._mark_dirty(Change("", None, row))
+        if self._queues.send(SYNC_QUEUE, messages) or self._bus.publish(events):
+            raise Unavailable("a queue or the bus refused what was driven again")
+        self._audit(change, record)  # last: the entry says that everything else was handed over
+
+    def _audit(self, change: Change, record: str) -> None:
+        row = change.row
+        if row.version == 1:
+            self._write_audit(change)
+        else:
+            head = head_of(self._table, record)
+            self._write_audit.fill(record, row.kind, head.version + 1 if head else 1, row.version, head)
 
 
 class SweepInbox:
