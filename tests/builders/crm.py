@@ -1,5 +1,6 @@
 """Leads and people, invented."""
 
+from collections.abc import Callable
 from typing import Any
 
 from revops.crm.intake import SubmitLead
@@ -50,6 +51,7 @@ def submit_lead(
     clock: Clock | None = None,
     ids: IdFactory | None = None,
     roster: FixedRoster | None = None,
+    sleep: Callable[[float], None] = lambda _: None,
 ) -> SubmitLead:
     """The intake use case over a table, with people to take the leads."""
     return SubmitLead(
@@ -58,5 +60,5 @@ def submit_lead(
         ids or seeded_ids(1),
         SettingsReader(table, ttl=0),
         roster or FixedRoster(*(people or ("sdr-1", "sdr-2"))),
-        sleep=lambda _: None,
+        sleep=sleep,
     )

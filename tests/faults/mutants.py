@@ -1,11 +1,303 @@
-"""stub"""
+"""Planted bugs: each is a mistake that somebody could make, and the bench must notice every one of them.
+
+A mutant patches a real function, or puts a wrapper where the world has the real thing; the rest of the product is as
+it is. `hunt` runs seeds until an invariant breaks and tells how many it took.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
-@dataclass
+from unittest.mock import patch
+
+from revops.analytics import ApplyRollups
+from revops.analytics.contributions import COUNTED, contributions
+from revops.analytics.store import ROLLUP, rollup_key
+from revops.audit import WriteAudit
+from revops.catalogue import Event
+from revops.crm.intake import SubmitLead
+from revops.inbox import InboxEntry, ReceiveSignal, Settlement, Signal
+from revops.kernel import CallContext, Unavailable, system_call
+from revops.notices import SendNotice
+from revops.orders.provisioning.create_once import CreateOnce
+from revops.table import ANYTHING, Change, Row, Transaction, begin
+from revops.table.transaction import Expectation
+from tests.builders.dynoxide import DynoxideServer
+from tests.faults.schedule import run
+from tests.faults.world import Plan, World
+
+Plant = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A planted bug. `plant` patches, `wrap` changes one world; `within` is how many seeds it may take to notice."""
+
+    name: str
+    what: str
+    plant: Plant = nullcontext
+    wrap: Callable[[World], None] = lambda _: None
+    engine: str = "memory"
+    within: int = 400
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
+    """Which seed noticed, after how many; no seed means that the mutant survived."""
+
     name: str
     seed: int | None
     tried: int
     violation: str
-MUTANTS: tuple[Any, ...] = ()
-def hunt(mutant: Any, server: Any) -> Verdict: ...
+
+
+def hunt(mutant: Mutant, server: DynoxideServer | None = None) -> Verdict:
+    """Runs seeds until one breaks an invariant."""
+    for seed in range(mutant.within):
+        with mutant.plant():
+            outcome = run(Plan(seed, mutant.engine), server if mutant.engine == "dynoxide" else None, mutant.wrap)
+        if outcome.violations:
+            return Verdict(mutant.name, seed, seed + 1, outcome.violations[0])
+    return Verdict(mutant.name, None, mutant.within, "")
+
+
+# -- how a row is written ----------------------------------------------------------------------------------------------
+
+
+def _unconditional(*kinds: str) -> Plant:
+    """Rows of these kinds are put whatever stands there."""
+
+    @contextmanager
+    def plant() -> Iterator[None]:
+        put = Transaction.put
+
+        def careless(self: Transaction, row: Row, expect: Expectation) -> None:
+            put(self, row, ANYTHING if row.kind in kinds else expect)
+
+        with patch.object(Transaction, "put", careless):
+            yield
+
+    return plant
+
+
+def _unclaimed(where: str, *names: str) -> Plant:
+    """A slice that forgets to write some of its claims."""
+
+    @contextmanager
+    def plant() -> Iterator[None]:
+        from revops.table import claim
+
+        def forget(transaction: Transaction, name: str, value: str, holder: str, **more: Any) -> None:
+            if name not in names:
+                claim(transaction, name, value, holder, **more)
+
+        with patch(f"{where}.claim", forget):
+            yield
+
+    return plant
+
+
+@contextmanager
+def _floorless() -> Iterator[None]:
+    move = Transaction.move
+
+    def careless(self: Transaction, key: Any, kind: str, add: Any, at_least: Any = None, **more: Any) -> None:
+        kept = {name: floor for name, floor in (at_least or {}).items() if "room" not in name and name != "left"}
+        move(self, key, kind, add, kept, **more)
+
+    with patch.object(Transaction, "move", careless):
+        yield
+
+
+def _split_commits(world: World) -> None:
+    """A command in two transactions: first what it claims, then the rest."""
+    commit = world.table.commit
+
+    def twice(transaction: Transaction) -> None:
+        claims = Transaction(transaction.stamp)
+        rest = Transaction(transaction.stamp)
+        for operation in transaction.operations:
+            row = getattr(operation, "row", None)
+            (claims if row is not None and row.kind == "CLAIM" else rest).operations.append(operation)
+        if claims.operations and rest.operations:
+            commit(claims)
+            commit(rest)
+        else:
+            commit(transaction)
+
+    world.table.commit = twice
+
+
+def _fresh_tokens(world: World) -> None:
+    world.table.fresh_tokens = True
+
+
+@contextmanager
+def _fresh_tokens_on_the_wire() -> Iterator[None]:
+    from pynamodb.connection import Connection
+
+    dispatch = Connection.dispatch
+
+    def renewed(self: Connection, operation: str, arguments: dict[str, Any]) -> Any:
+        if "ClientRequestToken" in arguments:
+            arguments = {**arguments, "ClientRequestToken": f"{random.getrandbits(100):x}"}
+        return dispatch(self, operation, arguments)
+
+    with patch.object(Connection, "dispatch", renewed):
+        yield
+
+
+# -- the stream ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _bare_add() -> Iterator[None]:
+    def add(self: ApplyRollups, changes: Sequence[Change]) -> int:
+        moves: Counter[str] = Counter()
+        for change in changes:
+            if change.kind in COUNTED:
+                moves.update(contributions(change.after))
+                moves.subtract(contributions(change.before))
+        transaction = begin(system_call("rollups"), self._clock.now())
+        rollups: dict[str, dict[str, int]] = {}
+        for name, amount in moves.items():
+            rollup, _, field = name.partition("/")
+            if amount:
+                rollups.setdefault(rollup, {})[field] = amount
+        for rollup, fields in rollups.items():
+            transaction.move(rollup_key(rollup), ROLLUP, fields)
+        self._table.commit(transaction)
+        return len(changes)
+
+    with patch.object(ApplyRollups, "__call__", add):
+        yield
+
+
+@contextmanager
+def _chained_to_what_was_tried() -> Iterator[None]:
+    write = WriteAudit._write
+
+    def forgetful(self: WriteAudit, entry: Any) -> tuple[int, str]:
+        return write(self, entry)[0], entry.hash
+
+    with patch.object(WriteAudit, "_write", forgetful):
+        yield
+
+
+def _deaf_to_refusals(world: World) -> None:
+    publish = world.outside.bus.publish
+
+    def careless(events: Sequence[Event]) -> list[int]:
+        publish(events)
+        return []
+
+    world.outside.bus.publish = careless  # type: ignore[method-assign]
+
+
+# -- the inbox -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _applied_beforehand() -> Iterator[None]:
+    applied = Settlement.applied
+
+    def early(self: Settlement, transaction: Transaction, entry: InboxEntry) -> None:
+        first = Transaction(transaction.stamp)
+        applied(self, first, entry)
+        self._table.commit(first)
+
+    with patch.object(Settlement, "applied", early):
+        yield
+
+
+@contextmanager
+def _acknowledged_unstored() -> Iterator[None]:
+    receive = ReceiveSignal.__call__
+
+    def polite(self: ReceiveSignal, signal: Signal, call: CallContext) -> bool:
+        try:
+            return receive(self, signal, call)
+        except Unavailable:
+            return True
+
+    with patch.object(ReceiveSignal, "__call__", polite):
+        yield
+
+
+@contextmanager
+def _fence_stands_still() -> Iterator[None]:
+    with patch("revops.billing.service.pass_fence", lambda *_: None):
+        yield
+
+
+# -- orders ----------------------------------------------------------------------------------------------------------------
+
+
+def _create_once(**changed: Callable[..., Any]) -> Plant:
+    """`CreateOnce` whose callers pass something else in."""
+
+    @contextmanager
+    def plant() -> Iterator[None]:
+        real = CreateOnce.__call__
+
+        def other(self: CreateOnce, identifier: str, prefix: str, call: CallContext, **given: Any) -> str:
+            passed = {name: changed[name](given[name]) if name in changed else given[name] for name in given}
+            return real(self, identifier, prefix, call, **passed)
+
+        with patch.object(CreateOnce, "__call__", other):
+            yield
+
+    return plant
+
+
+def _random_key(create: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
+    return lambda request, key: create(request, f"{key}-{random.getrandbits(60):x}")
+
+
+# -- the list --------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _answer_forgotten() -> Iterator[None]:
+    with patch.object(SubmitLead, "_answer_once", lambda *_, **__: None):
+        yield
+
+
+@contextmanager
+def _sent_unrecorded() -> Iterator[None]:
+    write = SendNotice._write
+
+    def forgetful(self: SendNotice, key: Any, state: str, before: Row | None) -> Any:
+        return before if state == "sent" else write(self, key, state, before)
+
+    with patch.object(SendNotice, "_write", forgetful):
+        yield
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("e-mail not claimed", "I5: two leads of one person", _unclaimed("revops.crm.intake", "email")),
+    Mutant("phone not claimed", "I5: two leads of one person", _unclaimed("revops.crm.intake", "phone")),
+    Mutant("partner key not claimed", "CAP-5: a repeat gets another answer", _answer_forgotten),
+    Mutant("ticket without version", "CAP-12: two leads on one ticket", _unconditional("TICKET")),
+    Mutant("lead put without version", "R19: a lost update", _unconditional("LEAD")),
+    Mutant("claims in a transaction of their own", "R3: killed between two writes", wrap=_split_commits),
+    Mutant("new token for each attempt", "R4: refused although done", wrap=_fresh_tokens),
+    Mutant("new token, over the wire", "R4: refused although done", _fresh_tokens_on_the_wire, engine="dynoxide"),
+    Mutant("fence not bumped", "R2: an old look wins", _fence_stands_still, within=1500),
+    Mutant("applied before the effects", "R26: dedupe before effect", _applied_beforehand),
+    Mutant("acknowledged before stored", "R27: a webhook is lost", _acknowledged_unstored),
+    Mutant("rollups by bare ADD", "R4: counted twice", _bare_add),
+    Mutant("audit put unconditional", "I4: an entry is rewritten", _unconditional("AUDIT")),
+    Mutant("audit chained to what was tried", "I4: a broken chain", _chained_to_what_was_tried),
+    Mutant("relay acks a refused publish", "R13: an event is lost", wrap=_deaf_to_refusals),
+    Mutant("alert without claim", "USE-4: told twice", _unclaimed("revops.usage.alerts", "spend_cap_alert")),
+    Mutant("usage without ledger uniqueness", "R21: counted twice", _unconditional("USAGE_EVENT")),
+    Mutant("caps without floors", "R20: over the cap", _floorless),
+    Mutant("random idempotency key", "R8: two subscriptions", _create_once(create=_random_key)),
+    Mutant("no lookup before the next key", "R9: two subscriptions", _create_once(find=lambda _: lambda _: None)),
+    Mutant("push clears a newer mark", "R6: an edit never goes out", _unconditional("SYNC_DIRTY")),
+    Mutant("sync state without fence", "R2: an old look wins", _unconditional("SYNC_STATE")),
+    Mutant("mail not recorded as sent", "a mail twice", _sent_unrecorded),
+)

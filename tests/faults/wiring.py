@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from revops.adapters.accounts import StoredAccounts
+from revops.adapters.crm_records import StoredCrmRecords
 from revops.adapters.stripe_events import read_stripe_event
 from revops.billing import ConvergeCustomer
 from revops.bootstrap import AUDITED, Wiring
@@ -28,10 +28,11 @@ from revops.sync.budget import RateBudget
 from revops.table import ConditionFailed, Key, Page, Row, Table
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import FixedRoster
+from tests.builders.fake_stripe import Mishap as StripeMishap
 from tests.builders.memory_table import MemoryTable
 from tests.faults.aws import Bus, LaterQueue, Queue, QueueSet, Workflow
 from tests.faults.hubspot import FaultyHubspot
-from tests.faults.trouble import Trouble
+from tests.faults.trouble import Killed, Mishap, Trouble
 from tests.faults.vendors import FaultyBlobs, Mailbox, StripeTruth, TellingStripe
 
 SELLERS = ("USR_ana", "USR_ben", "USR_cem")
@@ -66,14 +67,23 @@ class Outside:
 
     def __init__(self, clock: ManualClock, rng: random.Random, trouble: Trouble, turn: Callable[[str], None]) -> None:
         self.stripe = StripeTruth(clock, rng, trouble, turn)
-        self.provisioning = TellingStripe(clock, rng, between=turn)
+        self.provisioning = TellingStripe(clock, rng, between=self._crossing)
         self.provisioning.truth = self.stripe
+        self.provisioning.likelihood = {mishap: rng.choice((0, 0.05, 0.15, 0.3)) for mishap in StripeMishap}
+        self.provisioning.read_failure = rng.choice((0, 0.1))
+        self._trouble, self._turn = trouble, turn
         self.hubspot = FaultyHubspot(clock, trouble, turn)
         self.mail = Mailbox(trouble, turn)
         self.blobs = FaultyBlobs(trouble, turn)
         self.bus = Bus(clock, rng, trouble, turn)
         self.queues = {name: Queue(name, clock, rng, trouble, turn) for name in ("stripe", "hubspot")}
         self.workflow = Workflow(clock, rng, trouble, turn)
+
+    def _crossing(self, site: str) -> None:
+        """A call of provisioning; what else can go wrong with it `FakeStripe` knows."""
+        self._turn(f"stripe {site}")
+        if self._trouble.strikes(f"stripe {site}", (Mishap.KILL_BEFORE,)):
+            raise Killed
 
 
 class BenchWiring(Wiring):
@@ -105,7 +115,7 @@ class BenchWiring(Wiring):
                 ids,
                 outside.stripe,
                 read_stripe_event,
-                StoredAccounts(table),
+                StoredCrmRecords(table, ids),
                 settings,
                 self._settlement(table, clock, outside),
             ),

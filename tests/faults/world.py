@@ -96,6 +96,7 @@ class World:
         self.trouble = Trouble(plan.seed, lambda: self.baton.holder, plan.spared)
         self.locks = ItemLocks(plan.locks)
         self.history: list[Change] = []
+        self._rows: dict[Key, Row] = {}
         self.outside = Outside(self.clock, random.Random(plan.seed * 3 + 2), self.trouble, self.turn)
         self._server = server
         self._memory = MemoryTable()
@@ -179,7 +180,13 @@ class World:
     def pump(self) -> None:
         """What was committed reaches the stream."""
         records = self._source.fresh(self.clock.now())
-        self.history += [parse_record(record) for record in records]
+        for record in records:
+            change = parse_record(record)
+            self.history.append(change)
+            if change.after is None:
+                self._rows.pop(change.key, None)
+            else:
+                self._rows[change.key] = change.after
         self.relay.offer(records)
         self.rollups.offer(records)
 
@@ -202,13 +209,7 @@ class World:
     def rows(self) -> Mapping[Key, Row]:
         """The table as it stands, from its own stream."""
         self.pump()
-        rows: dict[Key, Row] = {}
-        for change in self.history:
-            if change.after is None:
-                rows.pop(change.key, None)
-            else:
-                rows[change.key] = change.after
-        return rows
+        return self._rows
 
     def rows_of(self, kind: str) -> list[Row]:
         return [row for row in self.rows().values() if row.kind == kind]

@@ -22,30 +22,31 @@ class WriteAudit:
         version = row.version + 1 if change.after is None else row.version
         previous = self._table.get(audit_key(record, version - 1)) if version > 1 else None
         if previous is not None or version == 1:
-            return self._write(entry_for(change, load_entry(previous).hash if previous else ""))
+            return self._write(entry_for(change, load_entry(previous).hash if previous else ""))[0]
         head = head_of(self._table, record)
         if head is not None and head.version >= version:
             return 0
         written, last_hash = self.fill(record, row.kind, (head.version if head else 0) + 1, version - 1, head)
-        return written + self._write(entry_for(change, last_hash))
+        return written + self._write(entry_for(change, last_hash))[0]
 
     def fill(self, record: str, kind: str, first: int, last: int, head: AuditEntry | None) -> tuple[int, str]:
         """Writes gap entries for versions that no change was seen of. Returns how many, and the last hash."""
         written, last_hash = 0, head.hash if head else ""
         for version in range(first, last + 1):
-            entry = gap_entry(record, kind, version, last_hash)
-            written += self._write(entry)
-            last_hash = entry.hash
+            count, last_hash = self._write(gap_entry(record, kind, version, last_hash))
+            written += count
         return written, last_hash
 
-    def _write(self, entry: AuditEntry) -> int:
+    def _write(self, entry: AuditEntry) -> tuple[int, str]:
+        """Whether it was written, and the hash of the entry that stands: the next one is chained to that."""
         transaction = begin(system_call("audit"), self._clock.now())
         transaction.put(audit_row(entry), ABSENT)
         try:
             self._table.commit(transaction)
-        except ConditionFailed:
-            return 0  # delivered again: the entry stands
-        return 1
+        except ConditionFailed as error:  # delivered again, or the sweeper and the relay met: an entry stands
+            standing = error.failures[0].current
+            return 0, load_entry(standing).hash if standing else entry.hash
+        return 1, entry.hash
 
 
 class ReadAudit:

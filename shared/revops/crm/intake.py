@@ -7,7 +7,7 @@ claims on e-mail, phone and partner key hold, or nothing was written and the dec
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from revops.crm.model import Account, Assignment, DuplicateCheck, Engagement, Lead, MatchVerdict
@@ -20,6 +20,7 @@ from revops.crm.store import (
     ACCOUNTS,
     LEADS,
     TICKET,
+    TICKET_PREFIX,
     Submission,
     add_match_entries,
     lead_key,
@@ -47,6 +48,7 @@ from revops.table import (
 )
 
 _ATTEMPTS = 20
+_TURNS = 100
 _KEEP_KEYS_SECONDS = 40 * 86_400
 
 
@@ -173,18 +175,44 @@ class SubmitLead:
     # -- somebody new --------------------------------------------------------------------------------------------
 
     def _create(self, reading: Reading, account: Account | None, call: CallContext) -> LeadReceipt:
-        transaction = begin(call, self._clock.now())
-        lead = self.compose(transaction, reading, account, call)
-        self._table.commit(transaction)
-        return LeadReceipt(lead, created=True)
+        """A lead whose turn somebody else took meanwhile takes the next one at once, without looking at the rest again:
+        a burst of new people contends for nothing but the ticket. Raises ConditionFailed for a lost claim."""
+        resembles = self.lookalikes(reading)
+        tickets: dict[str, int] = {}
+        for attempt in range(_TURNS):
+            transaction = begin(call, self._clock.now())
+            lead = self.compose(transaction, reading, account, call, resembles, tickets)
+            try:
+                self._table.commit(transaction)
+            except ConditionFailed as error:
+                taken = _turns_taken(error)
+                if len(taken) < len(error.failures):
+                    raise
+                tickets.update(taken)
+                self._sleep(min(0.1, 0.002 * attempt) * self._jitter())
+                continue
+            return LeadReceipt(lead, created=True)
+        raise Unavailable("many new leads at once; try again shortly", retry_after=1)
 
-    def compose(self, transaction: Transaction, reading: Reading, account: Account | None, call: CallContext) -> Lead:
+    def lookalikes(self, reading: Reading) -> tuple[MatchVerdict, ...]:
+        """Whom the person resembles, by the rules in force."""
+        return lookalikes(self._table, reading, self._settings.read(MatchRules))
+
+    def compose(
+        self,
+        transaction: Transaction,
+        reading: Reading,
+        account: Account | None,
+        call: CallContext,
+        resembles: tuple[MatchVerdict, ...],
+        tickets: Mapping[str, int] | None = None,
+    ) -> Lead:
         """Adds a new lead with all that belongs to it to a transaction: the person, the claims, the match entries,
-        the assignment ticket. The commit fails with ConditionFailed when somebody was quicker with any of them."""
+        the assignment ticket (`tickets` knows the number that is next, by pool; otherwise it is read). The commit
+        fails with ConditionFailed when somebody was quicker with any of them."""
         submission, now = reading.submission, self._clock.now()
         lead_id, person_id = self._ids.new("LEAD"), self._ids.new("PER")
-        draft = self._assign(submission.country, account)
-        resembles = lookalikes(self._table, reading, self._settings.read(MatchRules))
+        draft = self._assign(submission.country, account, tickets or {})
         status, missing = completeness(submission, reading.unusable)
         spam_score, spam_reasons = spam(submission)
         lead = Lead(
@@ -221,20 +249,31 @@ class SubmitLead:
             transaction.put(row, ticket or ABSENT)
         return lead
 
-    def _assign(self, country: str, account: Account | None) -> _Draft:
+    def _assign(self, country: str, account: Account | None, tickets: Mapping[str, int]) -> _Draft:
         if account is not None and account.active:
             return _Draft(account_owner(account.owner_id, account.id), account.id)
         sdrs = self._roster.sdrs()
         turn = turn_for(country, self._settings.read(AssignmentRules), sdrs, frozenset(sdrs))
         if turn is None:
             return _Draft(nobody())
-        row = self._table.get(ticket_key(turn.pool))
-        ticket = row.version if row else 0
+        ticket = tickets.get(turn.pool)
+        if ticket is None:
+            row = self._table.get(ticket_key(turn.pool))
+            ticket = row.version if row else 0
         return _Draft(turn.take(ticket), tickets={turn.pool: ticket})
 
     def _scored(self, lead: Lead) -> Lead:
         card = score_lead(facts_of(lead), self._settings.read(ScoringTable), lead.modified_at)
         return lead.model_copy(update={"score": card.score, "score_card": card, "rescore_at": card.changes_at})
+
+
+def _turns_taken(error: ConditionFailed) -> dict[str, int]:
+    """The tickets that others took, as pool → the number that is next."""
+    return {
+        failure.key.pk.removeprefix(TICKET_PREFIX): failure.current.version if failure.current else 0
+        for failure in error.failures
+        if failure.key.pk.startswith(TICKET_PREFIX)
+    }
 
 
 def facts_of(lead: Lead) -> LeadFacts:

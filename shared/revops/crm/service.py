@@ -15,7 +15,7 @@ from revops.crm.policies.matching import MatchRules
 from revops.crm.reading import Reading
 from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
 from revops.crm.submission import LeadSubmission, ShortText
-from revops.kernel import CallContext, Clock, Forbidden, VersionConflict, system_call
+from revops.kernel import CallContext, Clock, Forbidden, Invalid, VersionConflict, system_call
 from revops.scoring import ScoringTable, score_lead
 from revops.settings import SettingsReader
 from revops.table import (
@@ -94,6 +94,8 @@ class ReadLeads:
         self._policy.require_any(call.principal, Resource.LEADS)
         if query.email:
             return self._by_email(query.email, call)
+        if query.sort != "score" and (query.statuses or query.min_score):
+            raise Invalid.field("sort", "closed-sorts", "status and min_score go with sort=score", "sort=score")
         statuses = query.statuses or OPEN_STATUSES
         wanted = LeadList(self._owners(query.scope, call), query.sort == "score", statuses, query.min_score)
         binding = {

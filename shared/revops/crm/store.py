@@ -40,6 +40,7 @@ LEAD_SHARDS = 4
 MATCH = "MATCH"
 PERSON = "PERSON"
 TICKET = "TICKET"
+TICKET_PREFIX = "TICKET#"
 
 
 def lead_key(identifier: str) -> Key:
@@ -133,7 +134,7 @@ def match_row(key: str, person_id: str, lead_id: str) -> Row:
 
 
 def ticket_key(pool: str) -> Key:
-    return Key(f"TICKET#{pool}", "TICKET")
+    return Key(TICKET_PREFIX + pool, "TICKET")
 
 
 def person_row(person_id: str, *, lead_id: str = "", contact_id: str = "") -> Row:

@@ -1,0 +1,75 @@
+"""What exists, by name: audited kinds, event functions, settings documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from revops.settings import SettingsDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from revops.catalogue import Event
+    from revops.table import Change
+
+AUDITED = frozenset(
+    {
+        "ACCOUNT",
+        "ALERT",
+        "APIKEY",
+        "ASSET_LINK",
+        "CAP_PLAN",
+        "CONTACT",
+        "CUSTOMER",
+        "LEAD",
+        "NOTE",
+        "OPPORTUNITY",
+        "ORDER",
+        "SETTINGS",
+        "SYNC_CONFLICT",
+        "TEAM",
+        "USER",
+    }
+)
+"""Kinds of rows whose every version is audited."""
+
+
+def events_of() -> tuple[Callable[[Change], list[Event]], ...]:
+    """Each slice's function from a change to its events."""
+    from revops.billing.events import events as billing
+    from revops.crm.events import events as crm
+    from revops.crm.notes import events as notes
+    from revops.orders.events import events as orders
+    from revops.settings.events import events as settings
+    from revops.sync.events import events as sync
+    from revops.usage.events import events as usage
+
+    return crm, notes, billing, orders, usage, sync, settings
+
+
+def settings_documents() -> dict[str, type[SettingsDocument]]:
+    """Every set of rules that can be planned and applied, by name."""
+    from revops.billing.policies import MembershipPolicy
+    from revops.crm.policies.assignment import AssignmentRules
+    from revops.crm.policies.matching import MatchRules
+    from revops.orders.policies.compliance import ComplianceRules
+    from revops.orders.policies.pricing import PlanCatalogue
+    from revops.orders.policies.review import ReviewRules
+    from revops.scoring import ScoringTable
+    from revops.sync.budget import HubspotBudget
+    from revops.sync.fields import HubspotFields
+    from revops.usage.policies import SpendCapRules
+
+    documents: tuple[type[SettingsDocument], ...] = (
+        AssignmentRules,
+        ComplianceRules,
+        HubspotBudget,
+        HubspotFields,
+        MatchRules,
+        MembershipPolicy,
+        PlanCatalogue,
+        ReviewRules,
+        ScoringTable,
+        SpendCapRules,
+    )
+    return {document.SETTING: document for document in documents}
