@@ -9,9 +9,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from tests.faults.proof import proof, run_mutants, run_one, run_range
-from tests.faults.world import Plan
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "shared")]  # as pytest does; processes inherit it
+
+from tests.faults.proof import proof, run_mutants, run_one, run_range  # noqa: E402
+from tests.faults.world import Plan  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

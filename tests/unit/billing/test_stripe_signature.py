@@ -1,6 +1,5 @@
 """STR-1: who sent a webhook is proven on its raw bytes, with rotation, five minutes both ways (S6, S7, S8)."""
 
-import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from tests.builders.billing import signature_header
 pytestmark = pytest.mark.mission("STR-1")
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-OLD, NEW = secrets.token_hex(16), secrets.token_hex(16)
+OLD, NEW = "an old signing key", "a new signing key"
 RAW = b'{"id": "evt_1",  "amount": 2000}'
 
 
