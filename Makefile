@@ -10,9 +10,11 @@ UV_VERSION := 0.13.8
 PYTEST := $(PYTHON) -m pytest
 STACK := $(PYTHON) -m local.stack
 CODE := functions layers/dependencies local shared tests
-# Suites that need nothing running, and the one that drives the deployed stack.
-SUITES := $(wildcard tests/unit tests/property tests/contract tests/integration tests/faults tests/architecture)
-DEPLOYED := $(wildcard tests/acceptance)
+# How many tests run at once.
+WORKERS ?= 2
+# Property tests of a few seconds; the longer ones wait for `make test`.
+LONG := tests/property/test_membership.py tests/property/test_usage_caps.py tests/property/test_audit_chain.py
+QUICK := $(filter-out $(LONG),$(wildcard tests/property/test_*.py))
 
 export AWS_EC2_METADATA_DISABLED := true
 export SAM_CLI_TELEMETRY := 0
@@ -93,30 +95,21 @@ forget: ## stop the stack and remove its state
 
 # ── what must hold ────────────────────────────────────────────────────────────────────────────────────────────────
 
-check: .venv/.installed ## format, lint, types, import contracts, unit tests (under a minute)
+check: .venv/.installed ## format, lint, types, import contracts, unit and quick property tests (under a minute)
 	@$(PYTHON) -m ruff format --check --quiet $(CODE)
 	@$(PYTHON) -m ruff check --quiet $(CODE)
 	@$(PYTHON) -m mypy $(CODE)
-	@.venv/bin/lint-imports --no-cache
-	@$(PYTEST) -q -n auto tests/unit
+	@PYTHONPATH=shared .venv/bin/lint-imports --no-cache
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal tests/unit $(QUICK)
 
-# The stack of the tests is their own, made anew and stopped whatever happens; the user's is not touched.
-test: setup ## every suite that must pass
-	@$(PYTEST) -q -n auto $(SUITES)
-	@if test -n "$(DEPLOYED)"; then \
-		trap '$(STACK) down --for-tests' EXIT; \
-		$(STACK) forget --for-tests && $(STACK) up --for-tests && $(PYTEST) -q $(DEPLOYED); \
-	fi
+test: setup ## every suite that must pass, each with its time (under ten minutes)
+	@$(PYTHON) -m tests --workers $(WORKERS)
 
-proof: setup ## the full counts of schedules, probes and generated files (under an hour)
-	@REVOPS_PROOF=1 $(PYTEST) -q -n auto $(SUITES)
-	@if test -n "$(DEPLOYED)"; then \
-		trap '$(STACK) down --for-tests' EXIT; \
-		$(STACK) forget --for-tests && $(STACK) up --for-tests && REVOPS_PROOF=1 $(PYTEST) -q $(DEPLOYED); \
-	fi
+proof: setup ## the same with the full counts of schedules, probes and generated cases (under an hour)
+	@$(PYTHON) -m tests --workers $(WORKERS) --proof
 
 bench: setup ## the budgets, each a ratio measured side by side
-	@$(PYTHON) -m tests.bench
+	@PYTHONPATH=shared $(PYTHON) -m tests.bench
 
 lint-template: setup ## the template alone: cfn-lint, translation, conventions, checkov
 	@$(PYTEST) -q tests/architecture/test_template.py
@@ -124,7 +117,7 @@ lint-template: setup ## the template alone: cfn-lint, translation, conventions, 
 # ── upkeep ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 docs: .venv/.installed ## what is generated: API description, event schemas, requirements coverage
-	@$(PYTHON) -m local.docs
+	@$(PYTHON) -m local.generate
 
 COMPILE := $(UV) pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url --no-header
 lock: .venv/.uv ## recompile the hashed lists from pyproject.toml

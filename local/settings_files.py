@@ -1,19 +1,28 @@
-"""Settings from files: `plan` shows what config/ would change and what that would have meant, `apply` does it.
+"""Settings from the files in config/: what they would change, and applying them.
 
-python -m local.settings_files plan|apply [name …]
+`python -m local.operate settings plan|apply` is the command.
 """
 
-import argparse
 import json
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from local.aws import wiring_of
 from revops.bootstrap import Wiring, settings_documents
-from revops.kernel import CallContext, DomainError, system_call
+from revops.kernel import CallContext
 
 CONFIG = Path(__file__).parents[1] / "config"
+
+
+def plan_files(wiring: Wiring, call: CallContext, names: Iterable[str] = ()) -> Iterator[str]:
+    """Line by line: each document, what differs, and what that would have meant for recent history."""
+    for name, content in _files(names):
+        plan = wiring.change_settings.plan(name, content, call)
+        yield f"{name} (version {plan.current_version}): " + ("differs" if plan.differences else "no difference")
+        for difference in plan.differences:
+            yield f"  {difference.field}: {json.dumps(difference.old)} → {json.dumps(difference.new)}"
+        for line in plan.preview if plan.differences else ():
+            yield f"  would have meant: {line}"
 
 
 def apply_files(wiring: Wiring, call: CallContext, names: Iterable[str] = ()) -> list[str]:
@@ -27,39 +36,6 @@ def apply_files(wiring: Wiring, call: CallContext, names: Iterable[str] = ()) ->
     return applied
 
 
-def _files(names: Iterable[str]) -> list[tuple[str, dict[str, object]]]:
+def _files(names: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
     wanted = sorted(names) or sorted(settings_documents())
     return [(name, json.loads((CONFIG / f"{name}.json").read_text(encoding="utf-8"))) for name in wanted]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.settings_files", description=__doc__)
-    parser.add_argument("verb", choices=["plan", "apply"])
-    parser.add_argument("names", nargs="*", help="documents; all by default")
-    parser.add_argument("--stack", type=Path, default=Path(".local/stack.json"))
-    chosen = parser.parse_args()
-    if not chosen.stack.exists():
-        print(f"✗ {chosen.stack} is not there\n  why:  no stack was started here\n  next: make up", file=sys.stderr)
-        return 1
-    wiring = wiring_of(json.loads(chosen.stack.read_text(encoding="utf-8")))
-    call = system_call("settings_files")
-    try:
-        if chosen.verb == "apply":
-            applied = apply_files(wiring, call, chosen.names)
-            print("applied: " + (", ".join(applied) or "nothing differs"))
-            return 0
-        for name, content in _files(chosen.names):
-            plan = wiring.change_settings.plan(name, content, call)
-            print(f"{name} (version {plan.current_version}): " + ("differs" if plan.differences else "no difference"))
-            for difference in plan.differences:
-                print(f"  {difference.field}: {json.dumps(difference.old)} → {json.dumps(difference.new)}")
-            for line in plan.preview if plan.differences else ():
-                print(f"  would have meant: {line}")
-    except (DomainError, FileNotFoundError) as error:
-        print(f"✗ settings\n  why:  {error}\n  next: correct the file in config/ and plan again", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

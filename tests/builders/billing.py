@@ -21,6 +21,7 @@ from revops.billing.ports import StripeGateway
 from revops.inbox import INBOX, InboxEntry, ReceiveSignal, Settlement, Signal, inbox_id
 from revops.kernel import Money, system_call
 from revops.settings import SettingsReader
+from tests.builders.blobs import MemoryBlobs
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.memory_table import MemoryTable
 
@@ -113,19 +114,6 @@ class Accounts:
         return self.owners.get(account_id)
 
 
-class Blobs:
-    """A `BlobStore` in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def put(self, name: str, content: bytes, content_type: str) -> None:
-        self.kept[name] = content
-
-    def get(self, name: str) -> bytes:
-        return self.kept[name]
-
-
 class BillingBench:
     """The billing slice on the table in memory: events in, a customer's profile out."""
 
@@ -133,7 +121,7 @@ class BillingBench:
         self.table = MemoryTable()
         self.clock = ManualClock(START + timedelta(days=10))
         self.stripe = TruthGateway()
-        self.blobs = Blobs()
+        self.blobs = MemoryBlobs()
         self.settings = SettingsReader(self.table, ttl=0)
         self.settlement = Settlement(self.table, self.clock, self.blobs, "test")
         self.receive = ReceiveSignal(self.table, self.clock, self.blobs)

@@ -26,6 +26,7 @@ from revops.orders.submission import SubmitOrder
 from revops.orders.workflow import AnswerWait, RestartStalledOrders, RunOrderStep, StartWorkflow, StepTask
 from revops.settings import SettingsReader
 from revops.table import ABSENT, Key, Row, Table, Transaction
+from tests.builders.blobs import MemoryBlobs
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.fake_stripe import FakeStripe
 from tests.builders.memory_table import MemoryTable
@@ -129,21 +130,6 @@ class RowCrm:
             raise NotFound("opportunity", opportunity_id)
         doc = json.dumps({**json.loads(row.doc), **changes})
         transaction.put(Row(row.pk, row.sk, row.kind, row.version + 1, doc), row.version)
-
-
-@dataclass(slots=True)
-class MemoryBlobs:
-    """`BlobStore` in memory."""
-
-    kept: dict[str, bytes] = field(default_factory=dict)
-
-    def put(self, name: str, content: bytes, content_type: str) -> None:
-        self.kept[name] = content
-
-    def get(self, name: str) -> bytes:
-        if name not in self.kept:
-            raise NotFound("document", name)
-        return self.kept[name]
 
 
 @dataclass(slots=True)

@@ -62,6 +62,8 @@ def actors_of(world: World) -> dict[str, Act]:
     dense = rng.choice((0.25, 0.5, 0.8))
     chosen = {name: act for name, act in wanting.items() if rng.random() < dense}
     chosen |= _SERVING
+    if world.plan.cast:
+        chosen = {name: act for name, act in (wanting | _SERVING).items() if name in world.plan.cast}
     return {
         name: _bound(act, world, random.Random(f"{world.plan.seed}/{name}/acts"), name)
         for name, act in chosen.items()
@@ -163,14 +165,14 @@ def edit_leads(world: World, rng: random.Random, name: str) -> None:
 
 def live_at_stripe(world: World, rng: random.Random, name: str) -> None:
     """Things happen to payers."""
-    for _ in range(rng.randint(1, 6)):
+    for _ in range(rng.randint(1, 12)):
         world.idle()
         world.outside.stripe.happens(rng.choice(PAYERS))
 
 
 def deliver_webhooks(world: World, rng: random.Random, name: str) -> None:
     """Stripe and HubSpot tell: in any order, again when they are not answered, and sometimes although they were."""
-    for _ in range(rng.randint(2, 10)):
+    for _ in range(rng.randint(5, 30)):
         world.idle()
         deliver_one(world, rng)
 
@@ -334,25 +336,36 @@ def _rollups(world: World, rng: random.Random, name: str) -> None:
     _serve(world, rng.randint(5, 40), poll)
 
 
+def _work_off(
+    world: World, rng: random.Random, name: str, worker: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> None:
+    queue = world.outside.queues[name]
+
+    def poll() -> bool:
+        if rng.random() < world.loss:
+            queue.lose_one()
+        return queue.deliver(worker)
+
+    _serve(world, rng.randint(5, 40), poll)
+
+
 def _stripe_worker(world: World, rng: random.Random, name: str) -> None:
-    queue = world.outside.queues["stripe"]
-    _serve(world, rng.randint(5, 40), lambda: queue.deliver(world.wiring.stripe_worker))
+    _work_off(world, rng, "stripe", world.stripe_worker)
 
 
 def _hubspot_worker(world: World, rng: random.Random, name: str) -> None:
-    queue = world.outside.queues["hubspot"]
-    _serve(world, rng.randint(5, 40), lambda: queue.deliver(world.wiring.hubspot_worker))
+    _work_off(world, rng, "hubspot", world.hubspot_worker)
 
 
 def _bus(world: World, rng: random.Random, name: str) -> None:
-    _serve(world, rng.randint(5, 50), lambda: world.outside.bus.deliver(world.wiring.bus_consumer))
+    _serve(world, rng.randint(5, 50), lambda: world.outside.bus.deliver(world.bus_consumer))
 
 
 def _flow(world: World, rng: random.Random, name: str) -> None:
     def poll() -> bool:
         if rng.random() < 0.005:
             world.outside.workflow.lose_one()
-        return world.outside.workflow.step(world.wiring.order_steps)
+        return world.outside.workflow.step(world.order_steps)
 
     _serve(world, rng.randint(5, 50), poll)
 

@@ -110,6 +110,11 @@ class Queue:
                 message.visible_at = self._clock.now() + timedelta(seconds=self._rng.choice((0, 5, 60)))
         return True
 
+    def lose_one(self) -> None:
+        """A message is gone: purged by mistake, or older than the queue keeps it. The sweepers must notice."""
+        if self.messages:
+            del self.messages[self._rng.randrange(len(self.messages))]
+
     def redrive(self) -> int:
         """Somebody moves the dead letters back (R16)."""
         count = len(self.dead)

@@ -326,6 +326,7 @@ def events(world: World) -> Iterator[str]:
 def mails(world: World) -> Iterator[str]:
     """A second mail is only excused by a sender that died over the first."""
     shaken = sum(fired.site.startswith(("mail", "commit NOTICE")) for fired in world.trouble.fired)
+    shaken += len(world.timeouts)
     published = world.outside.bus.published.values()
     loud = sum(
         event.name in ("SpendCapAlertRaised", "OrderFormBlocked")

@@ -108,6 +108,8 @@ class StripeTruth:
         for invoice in facts.unpaid:
             moves += [lambda invoice=invoice: self._settles(payer, invoice)] * 3  # type: ignore[misc]
         self._rng.choice(moves)()
+        if self._rng.random() < 0.5:  # of which the activity log tells nothing
+            self._tell(payer, "customer.updated", {"id": payer, "object": "customer"})
 
     def _add(self, payer: str, account_id: str, identifier: str, replayed: bool = False) -> None:
         facts, now = self.at(payer), self._second()
@@ -143,6 +145,10 @@ class StripeTruth:
             else each
             for each in facts.subscriptions
         )
+        if self._rng.random() < 0.5:  # as if it had never been there: A → B → A
+            self._set(replace(facts, unpaid=unpaid, subscriptions=subscriptions))
+            self._tell(payer, "invoice.voided", {"id": invoice.id, "object": "invoice"})
+            return
         lifetime = {"EUR": facts.lifetime.get("EUR", 0) + invoice.remaining.minor}
         self._set(replace(facts, unpaid=unpaid, subscriptions=subscriptions, lifetime=lifetime))
         said = {"id": invoice.id, "object": "invoice", "amount_paid": invoice.remaining.minor, "currency": "eur"}

@@ -25,7 +25,8 @@ from revops.kernel import RandomIds, SystemClock, Unavailable, system_call
 from revops.settings import SettingsReader
 from revops.table import Table
 from revops.table.dynamo import DynamoTable
-from tests.builders.billing import Accounts, Blobs
+from tests.builders.billing import Accounts
+from tests.builders.blobs import MemoryBlobs
 from tests.integration.stripe_simulator import RunningSimulator, running_simulator
 
 pytestmark = pytest.mark.mission("STR-1", "STR-2", "STR-3")
@@ -51,7 +52,7 @@ class Deployment:
     """The slice wired as deployed: webhook and worker over one table."""
 
     def __init__(self, table: Table, simulator: RunningSimulator) -> None:
-        clock, blobs = SystemClock(), Blobs()
+        clock, blobs = SystemClock(), MemoryBlobs()
 
         def prove(raw: bytes, header: str, now: datetime) -> None:
             verify_stripe_signature(raw, header, [simulator.secret], now)

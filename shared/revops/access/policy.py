@@ -119,7 +119,7 @@ MATRIX: Mapping[Role, Mapping[Resource, Grant]] = {
         _OWN,
         _VIEW,
         _FULL,
-        _VIEW,
+        _NONE,
         _NONE,
         Grant(Reach.ALL, of=frozenset({Resource.BILLING})),
     ),

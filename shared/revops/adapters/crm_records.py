@@ -14,10 +14,11 @@ from revops.crm.model import (
     WinEvidence,
 )
 from revops.crm.normalise import canonical_email
+from revops.crm.reading import company_domain
 from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
 from revops.kernel import IdFactory, Invalid
 from revops.orders.ports import AccountRef, NewAccount, NewOpportunity, OrderEvidence
-from revops.table import Table, Transaction, holder_of
+from revops.table import Table, Transaction, claim, holder_of
 
 
 class StoredCrmRecords:
@@ -36,7 +37,10 @@ class StoredCrmRecords:
         return account.owner_id if account else None
 
     def create_account(self, transaction: Transaction, now: datetime, wanted: NewAccount) -> AccountRef:
-        """A new account; the person whom the order names as its contact, if known, becomes its primary person."""
+        """A new account; the person whom the order names as its contact, if known, becomes its primary person.
+
+        The first account of a mail domain claims it: whoever writes from there goes to its owner (CAP-12).
+        """
         lead = self._person(wanted.contact_email)
         account = Account(
             id=self._ids.new("ACC"),
@@ -48,6 +52,9 @@ class StoredCrmRecords:
             primary_person_id=lead.person_id if lead else "",
         )
         ACCOUNTS.create(transaction, account)
+        domain = company_domain(canonical_email(wanted.contact_email))
+        if domain and holder_of(self._table, "domain", domain) is None:
+            claim(transaction, "domain", domain, account.id)
         if lead is not None and not lead.account_id:
             LEADS.update(transaction, lead.revised(now, account_id=account.id))
         return AccountRef(account.id, account.owner_id)

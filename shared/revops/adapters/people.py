@@ -9,12 +9,13 @@ from typing import Any
 
 from revops.billing.store import CUSTOMER, customer_for_account
 from revops.crm.intake import SubmitLead
-from revops.crm.model import Channel, Lead, ValidationStatus
-from revops.crm.normalise import canonical_email, canonical_phone, tidy
-from revops.crm.reading import Reading, features_of
-from revops.crm.store import ACCOUNTS, LEADS, add_match_entries, person_key
+from revops.crm.model import Channel, Lead
+from revops.crm.normalise import canonical_email, tidy
+from revops.crm.reading import Reading, find_under_new_keys, validity
+from revops.crm.store import ACCOUNTS, LEADS, person_key
 from revops.crm.submission import LeadSubmission
 from revops.kernel import Clock, Invalid, system_call, time_text
+from revops.kernel.money import minor_digits
 from revops.settings import SettingsReader
 from revops.sync.fields import HubspotFields
 from revops.sync.marks import dirty_marks, mark_dirty, push_message
@@ -63,13 +64,9 @@ class CrmPeople:
         if lead.version != person.record_version:
             lead = lead.model_copy(update={"version": person.record_version})  # the commit refuses it, as it must
         values: dict[str, object] = {name.value: tidy(value) for name, value in changes.items()}
-        phone = str(values.get("phone", lead.phone))
-        if phone and canonical_phone(phone, lead.country) is None:
-            values["validation_status"] = ValidationStatus.INVALID
-        changed = lead.revised(now, **values)
+        changed = lead.revised(now, **values, **validity(lead, values))
         LEADS.update(transaction, changed)
-        keys = set(features_of(changed).blocking_keys()) - set(features_of(lead).blocking_keys())
-        add_match_entries(transaction, sorted(keys), changed.person_id, changed.id)
+        find_under_new_keys(transaction, lead, changed)
         return self._of(changed)
 
     def _lead(self, person_id: str) -> Lead | None:
@@ -82,7 +79,8 @@ class CrmPeople:
         customer = None
         if account is not None and account.primary_person_id == lead.person_id:
             customer = customer_for_account(self._table, account.id)
-        value = customer.lifetime_value.get(customer.currency.upper(), 0) if customer else 0
+        currency = customer.currency.upper() if customer else ""
+        value = customer.lifetime_value.get(currency, 0) if customer else 0
         return PersonSnapshot(
             person_id=lead.person_id,
             record_id=lead.id,
@@ -99,7 +97,7 @@ class CrmPeople:
             lead_score=str(lead.score),
             subscription_plan=customer.plan if customer else "",
             subscription_status=customer.membership_status if customer else "",
-            lifetime_value=str(Decimal(value).scaleb(-2)) if customer else "",
+            lifetime_value=str(Decimal(value).scaleb(-minor_digits(currency))) if customer else "",
             health_score=account.health if account else "",
         )
 

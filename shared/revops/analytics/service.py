@@ -8,8 +8,7 @@ from revops.access import Policy, Resource
 from revops.analytics.contributions import COUNTED, contributions
 from revops.analytics.store import ROLLUP, contribution_key, contribution_row, rollup_key
 from revops.kernel import CallContext, Clock, Unavailable, system_call
-from revops.table import ABSENT, Change, ConditionFailed, Row, Table, begin, present
-from revops.table.changes import folded
+from revops.table import ABSENT, Change, ConditionFailed, Key, Row, Table, begin, present
 
 _PER_TRANSACTION = 20
 _ATTEMPTS = 5
@@ -28,7 +27,7 @@ class ApplyRollups:
 
     def __call__(self, changes: Sequence[Change]) -> int:
         """Returns how many records were counted anew. Raises Unavailable when others keep interfering."""
-        wanted = [change for change in folded(changes) if change.kind in COUNTED]
+        wanted = _newest([change for change in changes if change.kind in COUNTED])
         counted = 0
         for start in range(0, len(wanted), _PER_TRANSACTION):
             counted += self._apply(wanted[start : start + _PER_TRANSACTION])
@@ -62,6 +61,16 @@ class ApplyRollups:
         for name, fields in _by_rollup(moves).items():
             transaction.move(rollup_key(name), ROLLUP, fields)
         self._table.commit(transaction)
+
+
+def _newest(changes: Sequence[Change]) -> list[Change]:
+    """The newest change of each record, in whatever order they come."""
+    newest: dict[Key, Change] = {}
+    for change in changes:
+        known = newest.get(change.key)
+        if known is None or _version(known) <= _version(change):
+            newest[change.key] = change
+    return list(newest.values())
 
 
 def _version(change: Change) -> int:

@@ -38,7 +38,7 @@ def add_lead_routes(api: Api, use: LeadUseCases) -> None:
         min_score: Annotated[int, Query(ge=0, le=100, description="With sort=score")] = 0,
         email: Annotated[str, Query(max_length=320, description="Exact address")] = "",
         limit: Annotated[int, Query(ge=1, le=100)] = 25,
-        cursor: Annotated[str, Query(max_length=4000)] = "",
+        cursor: Annotated[str, Query(max_length=8000)] = "",
     ) -> LeadListView:
         query = LeadQuery(scope, sort, tuple(status or ()), min_score, email, limit, cursor)
         page = use.read.list(query, api.user_call())

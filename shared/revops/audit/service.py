@@ -56,14 +56,19 @@ class ReadAudit:
         self._table = table
         self._policy = policy
 
-    def __call__(
-        self, record: str, resource: Resource, owner_id: str, call: CallContext
-    ) -> tuple[list[AuditEntry], list[str]]:
-        """The entries, oldest first, and what is wrong with their chain. Raises NotFound, Forbidden."""
+    def require_any(self, resource: Resource, call: CallContext) -> None:
+        """Raises Forbidden for whoever may see no audit of such records at all. Asked before a record is looked for,
+        so that the answer is the same whether it is there or not (S1)."""
         grant = self._policy.grant(call.principal, Resource.AUDIT)
         self._policy.require_any(call.principal, Resource.AUDIT)
         if resource not in grant.of:
             raise Forbidden(f"a {call.principal.role.value} may not see the audit of {resource.value}")
+
+    def __call__(
+        self, record: str, resource: Resource, owner_id: str, call: CallContext
+    ) -> tuple[list[AuditEntry], list[str]]:
+        """The entries, oldest first, and what is wrong with their chain. Raises NotFound, Forbidden."""
+        self.require_any(resource, call)
         self._policy.require_read(call.principal, Resource.AUDIT, owner_id, "this record")
         entries = list(entries_of(self._table, record))
         if not entries:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from revops.api.intake import IntakeUseCases
     from revops.api.leads import LeadUseCases
     from revops.api.meta import MetaUseCases
+    from revops.api.operations import OperationUseCases
     from revops.api.records import RecordUseCases
     from revops.api.settings import SettingsUseCases
     from revops.api.usage import UsageUseCases
@@ -51,6 +52,16 @@ class Wiring(StreamWiring):
         from revops.api.settings import SettingsUseCases
 
         return SettingsUseCases(self.change_settings)
+
+    def operation_use_cases(self) -> OperationUseCases:
+        from revops.api.operations import OperationUseCases
+        from revops.inbox.replay import ReplaySignals
+        from revops.stream.dead_letters import ReadDeadLetters
+
+        return OperationUseCases(
+            ReplaySignals(self.table, self.clock, self.policy, self.settlement),
+            ReadDeadLetters(self.table, self.clock, self.policy),
+        )
 
     def meta_use_cases(self) -> MetaUseCases:
         from revops.api.meta import MetaUseCases

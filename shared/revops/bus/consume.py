@@ -41,7 +41,8 @@ class ConsumeEvent:
     def __call__(self, envelope: Mapping[str, Any]) -> str:
         """Raises Invalid for what is no event of ours, DomainError for what is to be tried again."""
         name, detail = str(envelope.get("detail-type", "")), envelope.get("detail")
-        if envelope.get("source") != SOURCE or not isinstance(detail, dict) or not isinstance(detail.get("data"), dict):
+        ours = envelope.get("source") == SOURCE and isinstance(detail, dict)
+        if not ours or not isinstance(detail, dict) or not isinstance(detail.get("data"), dict) or "id" not in detail:
             raise Invalid("not an event of this product")
         data, event_id = detail["data"], str(detail["id"])
         match name:

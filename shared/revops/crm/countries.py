@@ -7,6 +7,14 @@ accepted as it is.
 import phonenumbers
 
 _NAMES = {
+    "el": "GR", "aut": "AT", "bel": "BE", "bgr": "BG", "hrv": "HR", "cyp": "CY", "cze": "CZ", "dnk": "DK", "est": "EE",
+    "fin": "FI", "fra": "FR", "deu": "DE", "grc": "GR", "hun": "HU", "irl": "IE", "ita": "IT", "lva": "LV", "ltu": "LT",
+    "lux": "LU", "mlt": "MT", "nld": "NL", "pol": "PL", "prt": "PT", "rou": "RO", "svk": "SK", "svn": "SI", "esp": "ES",
+    "swe": "SE", "isl": "IS", "lie": "LI", "nor": "NO", "gbr": "GB", "ind": "IN", "bra": "BR", "che": "CH", "can": "CA",
+    "österreich": "AT", "belgië": "BE", "belgique": "BE", "danmark": "DK", "suomi": "FI", "ellada": "GR", "éire": "IE",
+    "republic of ireland": "IE", "italia": "IT", "holland": "NL", "nederland": "NL", "polska": "PL", "españa": "ES",
+    "sverige": "SE", "norge": "NO", "ísland": "IS", "magyarország": "HU", "česko": "CZ", "hrvatska": "HR",
+    "românia": "RO", "slovensko": "SK", "slovenija": "SI", "u.k": "GB", "britain": "GB", "u.s.a": "US", "u.s": "US",
     "austria": "AT", "belgium": "BE", "bulgaria": "BG", "croatia": "HR", "cyprus": "CY", "czechia": "CZ",
     "czech republic": "CZ", "denmark": "DK", "estonia": "EE", "finland": "FI", "france": "FR", "germany": "DE",
     "deutschland": "DE", "greece": "GR", "hungary": "HU", "ireland": "IE", "italy": "IT", "latvia": "LV",
@@ -66,4 +74,4 @@ def country_code(text: str) -> str:
     wanted = text.strip()
     if len(wanted) == 2 and wanted.upper() in phonenumbers.SUPPORTED_REGIONS:
         return wanted.upper()
-    return _NAMES.get(wanted.casefold(), "")
+    return _NAMES.get(wanted.casefold().rstrip("."), "")

@@ -15,7 +15,7 @@ from revops.crm.policies.assignment import AssignmentRules, account_owner, nobod
 from revops.crm.policies.intake import completeness, require_attribution, require_consent, require_reachable, spam
 from revops.crm.policies.matching import MatchRules, verdict
 from revops.crm.ports import Roster
-from revops.crm.reading import COPIED, Reading, consents_of, features_of, news
+from revops.crm.reading import COPIED, Reading, consents_of, features_of, find_under_new_keys, news
 from revops.crm.store import (
     ACCOUNTS,
     LEADS,
@@ -160,8 +160,10 @@ class SubmitLead:
         transaction.put(submission_row(further), ABSENT)
         changes = news(reading, lead, call, now)
         if changes:
-            lead = lead.revised(now, **changes)
-            LEADS.update(transaction, lead)
+            further_lead = lead.revised(now, **changes)
+            LEADS.update(transaction, further_lead)
+            find_under_new_keys(transaction, lead, further_lead)
+            lead = further_lead
         self._table.commit(transaction)
         return LeadReceipt(lead, created=False)
 
@@ -213,7 +215,7 @@ class SubmitLead:
         submission, now = reading.submission, self._clock.now()
         lead_id, person_id = self._ids.new("LEAD"), self._ids.new("PER")
         draft = self._assign(submission.country, account, tickets or {})
-        status, missing = completeness(submission, reading.unusable)
+        status, missing = completeness(submission.__dict__, reading.unusable)
         spam_score, spam_reasons = spam(submission)
         lead = Lead(
             id=lead_id,

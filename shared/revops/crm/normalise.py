@@ -76,20 +76,21 @@ def tidy(text: str) -> str:
 
     The joiners U+200C and U+200D stay: several scripts cannot be written without them.
     """
-    visible = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text))
+    visible = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", _ZERO_WIDTH.sub("", text)))
     spaced = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in visible)
-    return " ".join(spaced.split())
+    return unicodedata.normalize("NFKC", " ".join(spaced.split()))
 
 
 def fold(text: str) -> str:
     """The form in which texts are compared: tidy, casefolded, without accents on Latin letters."""
-    folded = unicodedata.normalize("NFKD", tidy(text).casefold())
-    kept = [char for previous, char in zip(" " + folded, folded, strict=False) if not _latin_accent(previous, char)]
-    return unicodedata.normalize("NFC", "".join(kept))
-
-
-def _latin_accent(previous: str, char: str) -> bool:
-    return unicodedata.category(char) == "Mn" and previous.isascii()
+    kept: list[str] = []
+    base = ""
+    for char in unicodedata.normalize("NFKD", tidy(text).casefold()):
+        accent = unicodedata.category(char) == "Mn"
+        base = base if accent else char
+        if not (accent and base.isascii()):  # one letter may carry several, as Vietnamese ones do
+            kept.append(char)
+    return unicodedata.normalize("NFC", " ".join("".join(kept).split()))
 
 
 def company_core(name: str) -> str:

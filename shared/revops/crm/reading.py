@@ -1,15 +1,19 @@
 """A submission in canonical form, and what it adds to a lead that exists."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
 from revops.crm.model import Consent, Engagement, Lead
 from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, tidy
+from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
+from revops.crm.store import add_match_entries
 from revops.crm.submission import LeadSubmission
 from revops.kernel import CallContext
+from revops.table import Transaction
 
 COPIED = (
     "first_name", "last_name", "company", "email", "phone", "country", "channel", "interest_product", "budget_range",
@@ -62,11 +66,7 @@ class Reading:
     def of(cls, submission: LeadSubmission, call: CallContext) -> Self:
         email = canonical_email(submission.email) if submission.email.strip() else None
         phone = canonical_phone(submission.phone, submission.country) if submission.phone.strip() else None
-        unusable = {}
-        if email is None:
-            unusable["email"] = "not an e-mail address"
-        if phone is None:
-            unusable["phone"] = f"not a telephone number in {submission.country or 'any country'}"
+        unusable = _unusable(email is None, phone is None, submission.country)
         key = submission.idempotency_key
         return cls(
             submission=submission,
@@ -85,7 +85,7 @@ class Reading:
     @property
     def domain(self) -> str:
         """The mail domain when it can stand for a company."""
-        return self.email.domain if self.email and self.email.domain not in _FREE_MAIL else ""
+        return company_domain(self.email)
 
     @property
     def claims(self) -> list[tuple[str, str]]:
@@ -95,6 +95,34 @@ class Reading:
         if self.email is None and self.phone:
             return [("phone", self.phone)]
         return []
+
+
+def company_domain(email: CanonicalEmail | None) -> str:
+    """The domain of an address when it can stand for a company: not that of a mail provider."""
+    return email.domain if email and email.domain not in _FREE_MAIL else ""
+
+
+def _unusable(email: bool, phone: bool, country: str) -> dict[str, str]:
+    found = {}
+    if email:
+        found["email"] = "not an e-mail address"
+    if phone:
+        found["phone"] = f"not a telephone number in {country or 'any country'}"
+    return found
+
+
+def validity(lead: Lead, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a change of a lead's fields makes of its validation status, and of what is missing (CAP-10): a lead that is
+    completed later is Valid from then on."""
+    fields = {name: changes.get(name, getattr(lead, name)) for name in MANDATORY}
+    unusable = _unusable(
+        canonical_email(fields["email"]) is None,
+        canonical_phone(fields["phone"], fields["country"]) is None,
+        fields["country"],
+    )
+    status, missing = completeness(fields, unusable)
+    now = {"validation_status": status, "missing": missing}
+    return {name: value for name, value in now.items() if value != getattr(lead, name)}
 
 
 def features_of(lead: Lead) -> Features:
@@ -143,5 +171,11 @@ def news(reading: Reading, lead: Lead, call: CallContext, now: datetime) -> dict
     if changes and reading.submission.channel == "form":
         changes["engagement"] = (*lead.engagement, Engagement(event="form", at=now))[-_MAX_ENGAGEMENT:]
     if changes:
-        changes["rescore_at"] = now
+        changes |= validity(lead, changes) | {"rescore_at": now}
     return changes
+
+
+def find_under_new_keys(transaction: Transaction, before: Lead, after: Lead) -> None:
+    """Makes a changed person findable under what is new about them, in the transaction of the change."""
+    keys = set(features_of(after).blocking_keys()) - set(features_of(before).blocking_keys())
+    add_match_entries(transaction, sorted(keys), after.person_id, after.id)

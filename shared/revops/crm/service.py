@@ -12,7 +12,7 @@ from revops.crm.model import AuthorityLevel, DuplicateCheck, Lead, LeadStage, Le
 from revops.crm.normalise import canonical_email
 from revops.crm.policies.lead_moves import require_move
 from revops.crm.policies.matching import MatchRules
-from revops.crm.reading import Reading
+from revops.crm.reading import Reading, find_under_new_keys, validity
 from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
 from revops.crm.submission import LeadSubmission, ShortText
 from revops.kernel import CallContext, Clock, Forbidden, Invalid, VersionConflict, system_call
@@ -148,6 +148,7 @@ class ChangeLead:
             return lead
         now = self._clock.now()
         require_move(lead, wanted.get("status"), wanted.get("stage"))
+        wanted |= validity(lead, wanted)
         if wanted.get("status") is LeadStatus.CONTACTED and lead.contacted_at is None:
             wanted["contacted_at"] = now
         if _SCORED & wanted.keys():
@@ -155,6 +156,7 @@ class ChangeLead:
         changed = lead.revised(now, **wanted)
         transaction = begin(call, now)
         LEADS.update(transaction, changed)
+        find_under_new_keys(transaction, lead, changed)
         commit_update(self._table, transaction, LEADS, changed)
         return changed
 
@@ -182,10 +184,9 @@ class RecheckLead:
             return
         now = self._clock.now()
         transaction = begin(call, now)
-        LEADS.update(
-            transaction,
-            lead.revised(now, duplicate_check=DuplicateCheck.PENDING, resembles=(*found, *lead.resembles)[:5]),
-        )
+        again = {each.lead_id for each in found}
+        resembles = (*found, *(each for each in lead.resembles if each.lead_id not in again))[:5]
+        LEADS.update(transaction, lead.revised(now, duplicate_check=DuplicateCheck.PENDING, resembles=resembles))
         commit_update(self._table, transaction, LEADS, lead)
 
 

@@ -7,7 +7,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from revops.crm.model import Attribution, AuthorityLevel, Channel
 from revops.crm.normalise import tidy
 
-ShortText = Annotated[str, StringConstraints(max_length=120), AfterValidator(tidy)]
+_LINE = 120
+
+
+def _one_line(text: str) -> str:
+    line = tidy(text)
+    if len(line) > _LINE:  # one ligature may stand for eighteen letters
+        raise ValueError(f"longer than {_LINE} characters once written out")
+    return line
+
+
+ShortText = Annotated[str, StringConstraints(max_length=_LINE), AfterValidator(_one_line)]
 """One line of at most 120 characters, tidied."""
 
 
@@ -75,12 +85,21 @@ class FormSubmission(LeadFields):
         given = data.get("metadata", {})
         more = dict(given) if isinstance(given, dict) else {"metadata": given}
         more |= {name: value for name, value in data.items() if name not in cls.model_fields}
-        known["metadata"] = {tidy(str(name))[:60]: _bounded(value) for name, value in list(more.items())[:20]}
+        known["metadata"] = _bounded(more)
         return known
 
 
-def _bounded(value: Any) -> str:
-    return tidy(str(value)[:500])
+def _bounded(more: dict[Any, Any]) -> dict[str, str]:
+    """At most 20 texts of at most 500 characters under names of at most 60. What has no name, or the name of one that
+    stands, is left out."""
+    bounded: dict[str, str] = {}
+    for name, value in more.items():
+        short = tidy(str(name)[:60])[:60]
+        if short and short not in bounded:
+            bounded[short] = tidy(str(value)[:500])[:500]
+        if len(bounded) == 20:
+            break
+    return bounded
 
 
 class LeadSubmission(BaseModel):

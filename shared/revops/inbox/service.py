@@ -9,6 +9,7 @@ from revops.kernel import CallContext, Clock, NotFound
 from revops.table import ABSENT, ConditionFailed, Table, Transaction, begin
 
 MAX_INLINE = 100_000
+"""Bytes of a body that still leave room in an item, also when every second one has to be escaped."""
 MAX_ATTEMPTS = 8
 
 
@@ -34,9 +35,10 @@ class ReceiveSignal:
             subject=signal.subject,
             body=signal.body,
         )
-        if len(signal.body) > MAX_INLINE:
+        content = signal.body.encode()
+        if len(content) > MAX_INLINE:
             blob = f"inbox/{signal.provider}/{identifier}.json"
-            self._blobs.put(blob, signal.body.encode(), "application/json")
+            self._blobs.put(blob, content, "application/json")
             entry = entry.model_copy(update={"body": "", "blob": blob})
         transaction = begin(call, now)
         transaction.put(inbox_row(entry), ABSENT)

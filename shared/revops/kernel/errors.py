@@ -68,7 +68,7 @@ class NotFound(DomainError):
     slug = "not-found"
 
     def __init__(self, what: str, identifier: str = "") -> None:
-        super().__init__(f"{what} {identifier} was not found" if identifier else f"{what} was not found")
+        super().__init__(f"{what} {identifier[:60]} was not found" if identifier else f"{what} was not found")
 
 
 class Conflict(DomainError):

@@ -1,6 +1,7 @@
 """Money is a whole number of minor units and a currency; rates are exact decimals. Never a float."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -10,6 +11,9 @@ _NO_MINOR = frozenset(
 )
 _THREE_MINOR = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
+_DIGITS = 40
+_PLAIN = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
+
 
 def minor_digits(currency: str) -> int:
     """How many decimals a currency's minor unit is: 2 for EUR, 0 for JPY, 3 for KWD."""
@@ -17,15 +21,21 @@ def minor_digits(currency: str) -> int:
 
 
 def exact_decimal(value: object) -> Decimal:
-    """A finite Decimal from text, int or Decimal. Raises ValueError for floats, NaN and infinities."""
+    """A finite Decimal from plain text (`-12.5`), int or Decimal, of at most 40 digits on either side of the point.
+
+    Raises ValueError for floats, NaN, infinities and exponents: `1e-999999999` is nine letters to read and a gigabyte
+    to write out.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError("a rate is a decimal written as text, such as '0.015'")
-    try:
-        number = Decimal(value)
-    except InvalidOperation as error:
-        raise ValueError("not a decimal number") from error
+    if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        raise ValueError("not a decimal number")
+    number = Decimal(value)
     if not number.is_finite():
         raise ValueError("not a finite number")
+    exponent = number.as_tuple().exponent
+    if number.adjusted() >= _DIGITS or (isinstance(exponent, int) and exponent < -_DIGITS):
+        raise ValueError(f"more than {_DIGITS} digits")
     return number
 
 

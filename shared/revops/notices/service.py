@@ -6,14 +6,14 @@
 
 A notice is written as `sending` before and as `sent` after the call to the mail service. One that stays `sending` for
 two minutes belonged to a function that was killed in between: it is sent again, because a lost alert is worse than a
-second one. In every other case there is exactly one.
+second one. One that the mail service refused is written as `failed`, and the next delivery tries again at once.
 """
 
 import json
 from datetime import timedelta
 from typing import Protocol
 
-from revops.kernel import Clock, Unavailable, parse_time, system_call, time_text
+from revops.kernel import Clock, DomainError, Unavailable, parse_time, system_call, time_text
 from revops.table import ABSENT, ConditionFailed, Key, Row, Table, begin
 
 NOTICE = "NOTICE"
@@ -44,13 +44,17 @@ class SendNotice:
             state = json.loads(row.doc)
             if state["state"] == "sent":
                 return False
-            if now - parse_time(state["at"]) < _LEASE:
+            if state["state"] == "sending" and now - parse_time(state["at"]) < _LEASE:
                 raise Unavailable("this notice is being sent", retry_after=_LEASE.total_seconds())
         try:
             version = self._write(key, "sending", row)
         except ConditionFailed as error:
             raise Unavailable("this notice is being sent", retry_after=_LEASE.total_seconds()) from error
-        self._mailer.send(to, subject, text)
+        try:
+            self._mailer.send(to, subject, text)
+        except DomainError:
+            self._write(key, "failed", version)
+            raise
         self._write(key, "sent", version)
         return True
 

@@ -25,7 +25,6 @@ class Config:
     hubspot_webhook_url: str
     mail_from: str
     mail_to_ops: str
-    lead_shards: int
     release: str
 
     @classmethod
@@ -48,6 +47,5 @@ class Config:
             hubspot_webhook_url=env.get("HUBSPOT_WEBHOOK_URL", ""),
             mail_from=env.get("MAIL_FROM", ""),
             mail_to_ops=env.get("MAIL_TO_OPS", ""),
-            lead_shards=int(env.get("LEAD_SHARDS", "4")),
             release=env.get("AWS_LAMBDA_FUNCTION_VERSION", "local"),
         )

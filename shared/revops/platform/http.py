@@ -5,7 +5,6 @@ that check the requests.
 """
 
 import base64
-import binascii
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -96,11 +95,14 @@ class Api:
 
     def __init__(self, authenticator: Authenticator, *, max_body: int = MAX_BODY) -> None:
         self.app = APIGatewayHttpResolver(
-            enable_validation=True, json_body_deserializer=parse_json, serializer=_json_text
+            enable_validation=True, json_body_deserializer=_json_object, serializer=_json_text
         )
         self._authenticator = authenticator
         self._max_body = max_body
+        self._paths: set[str] = set()
         self._seen: dict[str, Any] = {}
+        self.public: set[tuple[str, str]] = set()
+        """Method and path of the routes that ask nobody who they are, as the API's description shows them."""
         self.app.use(middlewares=[self._refuse_unknown_parameters])
         self.app.exception_handler(Exception)(self._problem)
         self.app.not_found(self._problem)
@@ -141,6 +143,9 @@ class Api:
             responses[code] = {"description": description, "content": {JSON: content}}
         for code in sorted({*errors, 400, 503}):
             responses[code] = {"description": _ERRORS[code], "content": {PROBLEM: {"model": Problem}}}
+        if security == []:
+            self.public.add((method.lower(), path))
+        self._paths.add(path)
         register = self.app.route(
             path.replace("{", "<").replace("}", ">"),
             method=method,
@@ -199,6 +204,8 @@ class Api:
 
     def _refuse_unknown_parameters(self, app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[Any]:
         route = app.context["_route"]
+        if route.openapi_path not in self._paths:  # no route of ours: the path is the caller's own words
+            return next_middleware(app)
         self._seen["route"] = route.openapi_path
         known = {parameter.alias for parameter in route.dependant.query_params}
         unknown = sorted(set(app.current_event.query_string_parameters or {}) - known)
@@ -234,8 +241,10 @@ class Api:
                 raise TooLarge(f"the body has {len(body)} bytes; this route takes {self._max_body}")
             if event.get("isBase64Encoded"):
                 body.decode("utf-8")
-        except (TooLarge, UnicodeDecodeError, binascii.Error) as error:
-            known = error if isinstance(error, TooLarge) else Invalid.field("body", "encoding", "not UTF-8", "UTF-8")
+            if body and not _is_json((event.get("headers") or {}).get("content-type", JSON)):
+                raise _unsupported_type()
+        except (DomainError, ValueError) as error:  # ValueError: neither base64 nor UTF-8
+            known = error if isinstance(error, DomainError) else Invalid.field("body", "encoding", "not UTF-8", "UTF-8")
             request_id = event.get("requestContext", {}).get("requestId", "")
             status, text, headers = problem(known, request_id)
             return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
@@ -259,9 +268,7 @@ def known_error(error: Exception) -> DomainError | None:
         case RequestValidationError():
             return Invalid("the request does not fit", [_issue(item) for item in error.errors()[:50]])
         case RequestUnsupportedContentType():
-            refused = Invalid.field("content-type", "content-type", "not a type this route takes", JSON)
-            refused.status = 415
-            return refused
+            return _unsupported_type()
         case JsonError():
             return Invalid.field("body", "json", str(error), "one JSON value in UTF-8")
         case NotFoundError():
@@ -294,14 +301,39 @@ def problem(error: DomainError | None, correlation_id: str) -> tuple[int, str, d
     return int(body["status"]), canonical_json(body), headers
 
 
+def _unsupported_type() -> Invalid:
+    refused = Invalid.field("content-type", "content-type", "not a type this route takes", JSON)
+    refused.status = 415
+    return refused
+
+
+def _is_json(content_type: str) -> bool:
+    """Whether a body says it is JSON. Anything else is refused unread: a form would be taken for one, and a page of
+    another origin may post one without asking first."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """The object that a body is. Raises JsonError also for a list, which would pass for its first element, and for
+    U+FFFD, which the gateway puts where bytes were not UTF-8."""
+    if "\ufffd" in text:
+        raise JsonError("the body is not UTF-8")
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        raise JsonError("the body is not a JSON object")
+    return value
+
+
 def _issue(item: Mapping[str, Any]) -> FieldIssue:
-    where = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
-    rule = str(item["type"])
+    place = tuple(item["loc"])
+    place = place[1:] if place and place[0] in ("body", "query", "path", "header") else place
+    where, rule = ".".join(map(str, place))[:200], str(item["type"])
     if rule == "extra_forbidden":
-        return FieldIssue(".".join(where), "unknown-or-read-only", "unknown or read-only field", "leave it out")
+        return FieldIssue(where, "unknown-or-read-only", "unknown or read-only field", "leave it out")
     context = item.get("ctx") or {}
     accepted = str(context.get("expected", "")) or str(context.get("pattern", ""))
-    return FieldIssue(".".join(where) or "body", rule, str(item["msg"]), accepted)
+    return FieldIssue(where or "body", rule, str(item["msg"]), accepted)
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:

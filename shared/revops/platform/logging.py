@@ -4,6 +4,7 @@
 its value. Errors are logged as type and places in the code, without their message, which may quote the input.
 """
 
+import logging
 import traceback
 from enum import StrEnum
 from functools import cache
@@ -65,6 +66,11 @@ _ALLOWED: Final = frozenset(
         "retry_after",
     ]
 )
+
+
+_TALKATIVE: Final = ("aws_lambda_powertools", "botocore", "httpcore", "httpx", "stripe", "urllib3")
+for _library in _TALKATIVE:  # at DEBUG they write whole requests, whatever level a function is set to
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 @cache

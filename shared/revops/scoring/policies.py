@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from revops.scoring.model import Points, ScoreCard
 from revops.settings import SettingsDocument
@@ -26,6 +26,23 @@ class SizeBand(BaseModel):
     points: int = Field(ge=0, le=25)
 
 
+def _folded(text: str) -> str:
+    return re.sub(r"\s*[–—-]\s*", "-", text.strip().casefold())
+
+
+def _fold_keys(worth: dict[str, int]) -> dict[str, int]:
+    folded = {_folded(text): points for text, points in worth.items()}
+    if len(folded) < len(worth):
+        raise ValueError("two entries are the same text")
+    return folded
+
+
+_Folded = AfterValidator(_fold_keys)
+UpTo15 = Annotated[int, Field(ge=0, le=15)]
+UpTo20 = Annotated[int, Field(ge=0, le=20)]
+UpTo25 = Annotated[int, Field(ge=0, le=25)]
+
+
 class ScoringTable(SettingsDocument):
     """The points for everything; texts are compared casefolded. What is not listed is worth nothing."""
 
@@ -38,27 +55,27 @@ class ScoringTable(SettingsDocument):
         SizeBand(at_least=10, points=8),
         SizeBand(at_least=1, points=3),
     )
-    industry: dict[str, int] = Field(
+    industry: Annotated[dict[str, UpTo15], _Folded] = Field(
         default={
             "it services": 15, "software": 15, "financial services": 13, "manufacturing": 10,
             "healthcare": 10, "retail": 8, "education": 6,
         }
     )  # fmt: skip
-    budget: dict[str, int] = Field(
+    budget: Annotated[dict[str, UpTo20], _Folded] = Field(
         default={"100k+": 20, "50k-100k": 16, "10k-50k": 12, "1k-10k": 6, "not disclosed": 2}
     )
-    timeline: dict[str, int] = Field(
+    timeline: Annotated[dict[str, UpTo15], _Folded] = Field(
         default={"immediate": 15, "0-3 months": 12, "3-6 months": 8, "6-12 months": 4, "12+ months": 1}
     )
-    authority: dict[str, int] = Field(
+    authority: Annotated[dict[str, UpTo25], _Folded] = Field(
         default={
             "decision maker": 25, "economic buyer": 25, "champion": 15, "influencer": 12, "user": 5, "gatekeeper": 3,
         }
     )  # fmt: skip
-    engagement: dict[str, int] = Field(
+    engagement: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(
         default={"email_open": 5, "email_click": 10, "form": 5, "webinar_attended": 15, "reply": 15}
     )
-    half_life_days: float = Field(default=14.0, gt=0)
+    half_life_days: float = Field(default=14.0, ge=0.01, le=3650, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +132,7 @@ def company_people(text: str) -> int | None:
 
 
 def _listed(factor: str, value: str, worth: Mapping[str, int], at_most: int) -> Points:
-    folded = re.sub(r"\s*[–—-]\s*", "-", value.strip().casefold())
-    return Points(factor=factor, value=value, points=min(worth.get(folded, 0), at_most), at_most=at_most)
+    return Points(factor=factor, value=value, points=worth.get(_folded(value), 0), at_most=at_most)
 
 
 def _engagement(events: Sequence[tuple[str, datetime]], table: ScoringTable, now: datetime) -> float:

@@ -8,9 +8,13 @@
 import hashlib
 from contextlib import suppress
 
+from revops.access import Policy, Resource
 from revops.inbox.ports import BlobStore
-from revops.kernel import Clock, system_call, time_text
-from revops.table import ABSENT, ConditionFailed, Entity, EntityKind, Key, Table, begin
+from revops.kernel import CallContext, Clock, system_call, time_text
+from revops.table import ABSENT, ConditionFailed, Entity, EntityKind, Key, Query, Table, begin
+
+SOURCE = "change_relay"
+"""Who gives letters up: the relay. Workers give up inbox entries, which stay where they are."""
 
 
 class DeadLetter(Entity):
@@ -20,7 +24,6 @@ class DeadLetter(Entity):
     about: str
     reason: str
     blob: str
-    redriven: bool = False
 
 
 DEAD_LETTERS = EntityKind[DeadLetter](
@@ -59,3 +62,19 @@ class KeepDeadLetter:
         with suppress(ConditionFailed):  # given up before: it is kept
             self._table.commit(transaction)
         return identifier
+
+
+class ReadDeadLetters:
+    """The dead letters of a month, for those who administer."""
+
+    def __init__(self, table: Table, clock: Clock, policy: Policy) -> None:
+        self._table = table
+        self._clock = clock
+        self._policy = policy
+
+    def __call__(self, month: str, call: CallContext, limit: int = 100) -> list[DeadLetter]:
+        """Newest first. `month` as `2026-11`, empty for the present one. Raises NotFound for anybody else."""
+        self._policy.require_read(call.principal, Resource.SETTINGS, "", "this route")
+        wanted = month or time_text(self._clock.now())[:7]
+        query = Query(pk=f"DEADLETTERS#{SOURCE}#{wanted}", index="gsi1", descending=True, limit=limit)
+        return DEAD_LETTERS.load_all(list(self._table.query(query).rows))

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from revops.kernel import DomainError
-
 
 class Housekeep:
-    """Runs named parts in order. A part whose dependency does not answer is left for the next run, and named."""
+    """Runs named parts in order. A part that fails is left for the next run."""
 
     def __init__(self, parts: Mapping[str, Callable[[str], int]]) -> None:
         self._parts = dict(parts)
@@ -14,11 +12,11 @@ class Housekeep:
     def __call__(self, period: str) -> dict[str, int]:
         """Counts by part. Raises the first failure after every other part had its turn."""
         counts: dict[str, int] = {}
-        failure: DomainError | None = None
+        failure: Exception | None = None
         for name, part in self._parts.items():
             try:
                 counts[name] = part(period)
-            except DomainError as error:
+            except Exception as error:  # it is raised again once the others had their turn
                 failure = failure or error
         if failure is not None:
             raise failure

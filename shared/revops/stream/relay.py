@@ -15,7 +15,7 @@ from revops.audit import WriteAudit
 from revops.catalogue import Event
 from revops.inbox import INBOX
 from revops.kernel import DomainError
-from revops.stream.dead_letters import KeepDeadLetter
+from revops.stream.dead_letters import SOURCE, KeepDeadLetter
 from revops.stream.ports import EventBus, MarkDirty, Queues
 from revops.table import Change, parse_record
 
@@ -92,7 +92,10 @@ class RelayChanges:
             except _BROKEN as error:
                 self._isolate(record, error, outcome)
             except DomainError as error:
-                outcome.retry_from, outcome.reason = _sequence(record), error.slug
+                if not error.retryable:
+                    self._isolate(record, error, outcome)  # such as a change too large to be written down
+                    continue
+                outcome.retry_from, outcome.reason = outcome.retry_from or _sequence(record), error.slug
                 break
         self._hand_over(done, outcome)
         return outcome
@@ -111,11 +114,11 @@ class RelayChanges:
         return consequences
 
     def _isolate(self, record: Mapping[str, Any], error: Exception, outcome: RelayOutcome) -> None:
-        keys = record.get("dynamodb", {}).get("Keys", {}) if isinstance(record, Mapping) else {}
-        about = "|".join(str(keys.get(name, {}).get("S", "?")) for name in ("pk", "sk"))
+        keys = (record.get("dynamodb") or {}).get("Keys") or {}
+        about = "|".join(str((keys.get(name) or {}).get("S", "?")) for name in ("pk", "sk"))
         try:
             content = json.dumps(record, default=str)
-            outcome.isolated.append(self._keep_dead_letter("change_relay", about, type(error).__name__, content))
+            outcome.isolated.append(self._keep_dead_letter(SOURCE, about, type(error).__name__, content))
         except DomainError:
             outcome.retry_from = outcome.retry_from or _sequence(record)
 

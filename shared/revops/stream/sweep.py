@@ -106,10 +106,18 @@ class RedriveRecords:
         self._mark_dirty = mark_dirty
 
     def __call__(self, keys: Sequence[Key]) -> int:
-        """Returns how many were driven again. Raises Unavailable when a dependency refused; the sweep comes again."""
+        """Returns how many were driven again. Raises Unavailable when a dependency refused; the sweep comes again.
+
+        A record that cannot be read keeps none of the others back: the first such error is raised after the last."""
         rows = present(self._table.get_many(list(keys)))
+        broken: ValueError | None = None
         for row in rows:
-            self._redrive(row)
+            try:
+                self._redrive(row)
+            except ValueError as error:  # pydantic's and JSON's errors are
+                broken = broken or error
+        if broken is not None:
+            raise broken
         return len(rows)
 
     def _redrive(self, row: Row) -> None:

@@ -1,6 +1,6 @@
 """The change stream: every committed change of a row as (before, after), the only source of what follows from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,3 @@ def parse_record(record: Mapping[str, Any]) -> Change:
         before=Row.from_raw(old) if old else None,
         after=Row.from_raw(new) if new else None,
     )
-
-
-def folded(changes: Sequence[Change]) -> Iterator[Change]:
-    """The last change of each key, in order of first appearance: for consumers that only care where things end."""
-    last: dict[Key, Change] = {}
-    for change in changes:
-        last[change.key] = change
-    yield from last.values()

@@ -13,6 +13,8 @@ from revops.table.row import Key, Row, Stamp
 from revops.table.transaction import ABSENT, Transaction
 
 Index = Mapping[str, tuple[str, str]]
+_LONGEST_ID = 256
+"""Characters of an identifier. Ours are shorter; a longer one out of a path is nobody's, and would not fit a key."""
 
 
 class Entity(BaseModel):
@@ -61,7 +63,7 @@ class EntityKind[T: Entity]:
 
     def get(self, table: Table, identifier: str) -> T | None:
         """The entity as it stands now (strongly consistent), or None."""
-        row = table.get(self.key(identifier))
+        row = table.get(self.key(identifier)) if len(identifier) <= _LONGEST_ID else None
         return None if row is None else self.load(row)
 
     def require(self, table: Table, identifier: str) -> T:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from revops.crm.countries import EU_EEA_UK, country_code
 from revops.crm.model import Channel, SpamScore, ValidationStatus
@@ -56,10 +57,10 @@ def require_reachable(email: str, phone: str) -> None:
         raise Invalid.field("email", "CAP-10 reachable", "neither a usable e-mail nor a usable phone", "one of the two")
 
 
-def completeness(submission: LeadSubmission, unusable: Mapping[str, str]) -> tuple[ValidationStatus, tuple[str, ...]]:
-    """The validation status and what is missing or unusable."""
-    missing = tuple(name for name in MANDATORY if not getattr(submission, name).strip())
-    bad = tuple(f"{name}: {why}" for name, why in unusable.items() if getattr(submission, name).strip())
+def completeness(fields: Mapping[str, Any], unusable: Mapping[str, str]) -> tuple[ValidationStatus, tuple[str, ...]]:
+    """The validation status of a person's fields, and what is missing or unusable."""
+    missing = tuple(name for name in MANDATORY if not fields[name].strip())
+    bad = tuple(f"{name}: {why}" for name, why in unusable.items() if fields[name].strip())
     if bad:
         return ValidationStatus.INVALID, missing + bad
     return (ValidationStatus.PENDING if missing else ValidationStatus.VALID), missing
@@ -75,7 +76,8 @@ def spam(submission: LeadSubmission) -> tuple[SpamScore, tuple[str, ...]]:
         reasons.append("three or more links")
     if submission.metadata.get("honeypot"):
         reasons.append("the hidden field was filled in")
-    if mixed_script(f"{submission.first_name} {submission.last_name} {submission.company}"):
+    parts = submission.email.replace("@", " ").replace(".", " ")
+    if mixed_script(f"{submission.first_name} {submission.last_name} {submission.company} {parts}"):
         reasons.append("one word mixes scripts")
     if not reasons:
         return SpamScore.LOW, ()

@@ -48,7 +48,7 @@ def require_move(order_id: str, current: OrderStatus, wanted: OrderStatus) -> No
     if wanted not in MOVES[current]:
         raise Refused(
             f"order {order_id} is {current}; it cannot become {wanted}. Possible from here: {legal(current)}",
-            {"status": current.value, "possible": sorted(status.value for status in MOVES[current])},
+            {"current": current.value, "possible": sorted(status.value for status in MOVES[current])},
         )
 
 

@@ -1,0 +1,102 @@
+"""Every suite, one after the other, with what each took; what `make test` and `make proof` run.
+
+    python -m tests [--proof] [--workers 2] [suite …]
+
+The acceptance suite drives a deployed stack. It gets one of its own, made from nothing and stopped whatever happens;
+the stack of `make up` is not touched.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+SUITES = ("unit", "property", "contract", "integration", "faults", "architecture")
+DEPLOYED = "acceptance"
+
+
+def say(text: str) -> None:
+    """A line for whoever watches."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a step: its name, whether it held, and its seconds."""
+
+    name: str
+    held: bool
+    seconds: float
+
+
+def run(name: str, command: list[str], environment: Mapping[str, str]) -> Result:
+    """One command, its output as it comes."""
+    say(f"\n── {name} " + "─" * (76 - len(name)))
+    began = time.monotonic()
+    done = subprocess.run(command, cwd=PROJECT, env=environment, check=False)
+    return Result(name, done.returncode == 0, time.monotonic() - began)
+
+
+def pytest(suite: str, workers: int, proof: bool) -> list[str]:
+    """The command of a suite. A suite without tests fails, as pytest has it."""
+    command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
+    if workers > 1 and suite != DEPLOYED:
+        command += ["-n", str(workers), "--dist", "worksteal"]
+    return [*command, "--timeout", "1800"] if proof else command
+
+
+def on_a_stack(step: Callable[[], Result], environment: Mapping[str, str]) -> list[Result]:
+    """A step against a stack made for it, which is stopped afterwards."""
+
+    def stack(verb: str) -> list[str]:
+        return [sys.executable, "-m", "local.stack", verb, "--for-tests"]
+
+    results: list[Result] = []
+    try:
+        for verb in ("forget", "up"):
+            results.append(run(f"stack {verb}", stack(verb), environment))
+            if not results[-1].held:
+                return results
+        results.append(step())
+    finally:
+        results.append(run("stack down", stack("down"), environment))
+    return results
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests", description="Run the suites that must pass.")
+    parser.add_argument("suites", nargs="*", help="all of them by default", metavar="suite")
+    parser.add_argument("--proof", action="store_true", help="the full counts of schedules, probes and cases")
+    parser.add_argument("--workers", type=int, default=2, help="tests at once")
+    given = parser.parse_args()
+    wanted = given.suites or [*SUITES, DEPLOYED]
+    if unknown := set(wanted) - {*SUITES, DEPLOYED}:
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join([*SUITES, DEPLOYED])}")
+    environment = dict(os.environ)
+    if given.proof:
+        environment |= {"REVOPS_PROOF": "1", "REVOPS_SCALE": os.environ.get("REVOPS_SCALE", "10")}
+    results = [
+        run(suite, pytest(suite, given.workers, given.proof), environment) for suite in SUITES if suite in wanted
+    ]
+    if DEPLOYED in wanted:
+        command = pytest(DEPLOYED, given.workers, given.proof)
+        # Where CI is set, a stack that is missing fails the suite instead of skipping it.
+        results += on_a_stack(lambda: run(DEPLOYED, command, environment | {"CI": "1"}), environment)
+    say("\n" + "─" * 80)
+    for result in results:
+        say(f"{'✓' if result.held else '✗'} {result.name:<24}{result.seconds:8.1f} s")
+    say(f"  {'all':<24}{sum(result.seconds for result in results):8.1f} s")
+    failed = [result.name for result in results if not result.held]
+    if failed:
+        say(f"✗ failed: {', '.join(failed)}\n  next: python -m pytest tests/<suite> shows one alone")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

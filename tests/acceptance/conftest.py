@@ -1,0 +1,69 @@
+"""The stack the suite drives. Without one the tests are skipped, except where a missing stack is itself a failure."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance import orders
+from tests.acceptance.stack import Json, Stack, at_once
+
+_FILE = Path(os.environ.get("REVOPS_STACK", Path(__file__).parents[2] / ".local" / "test" / "stack.json"))
+_WARM = 12
+
+
+def _warm(stack: Stack) -> None:
+    """Starts as many workers of each function as a burst needs, so that no test pays for it."""
+    at_once([lambda: stack.call("POST", "/api/v1/leads", json={}) for _ in range(_WARM)])
+    at_once([lambda: stack.call("POST", "/api/v1/partner/leads", key="partner_api_key", json={}) for _ in range(_WARM)])
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The deployed stack."""
+    reason = f"no stack: {_FILE} is missing; `python -m local.stack up --for-tests` starts one"
+    if not _FILE.exists():
+        _absent(reason)
+    with httpx.Client(timeout=60) as http:
+        running = Stack(json.loads(_FILE.read_text(encoding="utf-8")), http)
+        try:
+            running.ok("GET", "/api/v1/health")
+        except httpx.ConnectError:
+            _absent(f"the stack of {_FILE} is down; `python -m local.stack up --for-tests` starts it")
+        _warm(running)
+        yield running
+
+
+def _absent(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def stripe_faults(stack: Stack) -> Iterator[Stack]:
+    """The stack, for a test that tells the Stripe simulator to misbehave; afterwards it behaves."""
+    yield stack
+    stack.behave("stripe")
+
+
+@pytest.fixture
+def hubspot_faults(stack: Stack) -> Iterator[Stack]:
+    """The stack, for a test that tells the HubSpot simulator to misbehave; afterwards it behaves."""
+    yield stack
+    stack.behave("hubspot")
+
+
+@pytest.fixture(scope="session")
+def reps_order(stack: Stack) -> Json:
+    """An active order of the seller of team A."""
+    return orders.active(stack, "rep")
+
+
+@pytest.fixture(scope="session")
+def rep2s_order(stack: Stack) -> Json:
+    """An active order of the seller of team B."""
+    return orders.active(stack, "rep2")

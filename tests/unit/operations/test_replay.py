@@ -1,0 +1,116 @@
+"""Replaying webhooks by window, object and release, and reading dead letters (STR-6, R16)."""
+
+from datetime import timedelta
+
+import pytest
+
+from revops.access import Policy
+from revops.inbox import InboxStatus, ReceiveSignal, Settlement, Signal
+from revops.inbox.replay import ReplayRequest, ReplaySignals
+from revops.inbox.store import INBOX, entries_about, inbox_id
+from revops.kernel import CallContext, Invalid, NotFound, Principal, Role, system_call
+from revops.stream import KeepDeadLetter
+from revops.stream.dead_letters import SOURCE, ReadDeadLetters
+from revops.table import begin
+from tests.builders.blobs import MemoryBlobs
+from tests.builders.clock import ManualClock
+from tests.builders.crm import CALL
+from tests.builders.memory_table import MemoryTable
+
+SYSTEM = system_call("tests")
+
+
+class Desk:
+    """An inbox with three settled entries, a minute apart, handled by two releases."""
+
+    def __init__(self) -> None:
+        self.table, self.clock, self.blobs = MemoryTable(), ManualClock(), MemoryBlobs()
+        self.start = self.clock.now()
+        receive = ReceiveSignal(self.table, self.clock, self.blobs)
+        for number, subject in enumerate(("cus_1", "cus_2", "cus_1")):
+            receive(Signal("stripe", f"evt_{number}", "invoice.paid", subject, "{}"), SYSTEM)
+            self._settle(number, "release 7" if number < 2 else "release 8", dead=number == 1)
+            self.clock.advance(minutes=1)
+        settlement = Settlement(self.table, self.clock, self.blobs, "release 9")
+        self.replay = ReplaySignals(self.table, self.clock, Policy(), settlement)
+
+    def _settle(self, number: int, release: str, *, dead: bool) -> None:
+        settlement = Settlement(self.table, self.clock, self.blobs, release)
+        entry = settlement.load(inbox_id("stripe", f"evt_{number}"))
+        if dead:
+            settlement.dead(entry, "Stripe said no", SYSTEM)
+            return
+        transaction = begin(SYSTEM, self.clock.now())
+        settlement.applied(transaction, entry)
+        self.table.commit(transaction)
+
+    def waiting(self) -> list[str]:
+        rows = [row for row in self.table.rows.values() if row.kind == INBOX.kind]
+        entries = sorted(INBOX.load_all(rows), key=lambda entry: entry.event_id)
+        return [entry.event_id for entry in entries if entry.status is InboxStatus.RECEIVED]
+
+
+@pytest.mark.mission("STR-6")
+@pytest.mark.fault("R16")
+@pytest.mark.parametrize(
+    ("wanted", "again"),
+    [
+        ({"subject": "cus_1"}, ["evt_0", "evt_2"]),
+        ({"subject": "cus_1", "handler_version": "release 7"}, ["evt_0"]),
+        ({"subject": "cus_2", "only_dead": True}, ["evt_1"]),
+        ({"subject": "cus_1", "only_dead": True}, []),
+        ({"subject": "cus_none"}, []),
+    ],
+)
+def test_by_object_release_and_outcome(wanted: dict[str, object], again: list[str]) -> None:
+    desk = Desk()
+    result = desk.replay(ReplayRequest.model_validate({"provider": "stripe", **wanted}), CALL)
+    assert result.replayed == len(again)
+    assert not result.more
+    assert desk.waiting() == again
+
+
+@pytest.mark.mission("STR-6")
+def test_by_window() -> None:
+    desk = Desk()
+    start = desk.start + timedelta(seconds=30)
+    result = desk.replay(ReplayRequest(provider="stripe", start=start, end=start + timedelta(minutes=1)), CALL)
+    assert result.replayed == 1
+    assert desk.waiting() == ["evt_1"]
+
+
+@pytest.mark.mission("STR-6")
+def test_what_waits_already_is_not_handed_over_twice() -> None:
+    desk = Desk()
+    request = ReplayRequest(provider="stripe", subject="cus_1")
+    assert desk.replay(request, CALL).replayed == 2
+    assert desk.replay(request, CALL).replayed == 0
+    assert all(entry.attempts == 1 for entry in entries_about(desk.table, "stripe", "cus_1"))
+
+
+@pytest.mark.parametrize("wanted", [{}, {"start": "2026-11-20T09:00:00Z", "end": "2026-11-19T09:00:00Z"}])
+def test_a_request_that_names_nothing_is_refused(wanted: dict[str, str]) -> None:
+    with pytest.raises(Invalid):
+        Desk().replay(ReplayRequest.model_validate({"provider": "stripe", **wanted}), CALL)
+
+
+@pytest.mark.mission("SAFE-1")
+@pytest.mark.parametrize("role", [role for role in Role if role not in {Role.ADMIN, Role.SYSTEM}])
+def test_only_administrators_replay_and_read_dead_letters(role: Role) -> None:
+    desk = Desk()
+    call = CallContext(Principal("somebody", role))
+    with pytest.raises(NotFound):
+        desk.replay(ReplayRequest(provider="stripe", subject="cus_1"), call)
+    with pytest.raises(NotFound):
+        ReadDeadLetters(desk.table, desk.clock, Policy())("", call)
+
+
+@pytest.mark.fault("R12")
+def test_a_dead_letter_is_kept_once_with_its_reason_and_can_be_read() -> None:
+    desk = Desk()
+    keep = KeepDeadLetter(desk.table, desk.clock, desk.blobs)
+    first = keep(SOURCE, "LEAD#x|LEAD", "ValidationError", '{"broken": true}')
+    assert keep(SOURCE, "LEAD#x|LEAD", "ValidationError", '{"broken": true}') == first
+    letters = ReadDeadLetters(desk.table, desk.clock, Policy())("", CALL)
+    assert [(letter.about, letter.reason) for letter in letters] == [("LEAD#x|LEAD", "ValidationError")]
+    assert desk.blobs.get(letters[0].blob) == b'{"broken": true}'
