@@ -67,10 +67,12 @@ class Deployment:
 
 def _outputs(stack: str) -> dict[str, str]:
     session = boto3.session.Session()
+    if session.region_name is None:
+        raise NoSuchStack("no region: set AWS_DEFAULT_REGION, or a region in the AWS profile")
     found = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
-    return {**outputs, "Stage": parameters["Stage"], "Region": session.region_name or "eu-west-2"}
+    return {**outputs, "Stage": parameters["Stage"], "Region": session.region_name}
 
 
 def admin(deployment: Deployment, chosen: argparse.Namespace, call: CallContext) -> str:
@@ -130,9 +132,11 @@ def replay(deployment: Deployment, chosen: argparse.Namespace, call: CallContext
         end=chosen.end,
         handler_version=chosen.handler_version,
         only_dead=chosen.only_dead,
+        settled_before=chosen.settled_before,
     )
     done = ReplaySignals(wiring.table, wiring.clock, wiring.policy, wiring.settlement)(wanted, call)
-    return f"{done.replayed} handed to the worker again" + ("; there are more, run it again" if done.more else "")
+    more = f"; there are more: run it again with --settled-before {done.settled_before.isoformat()}"
+    return f"{done.replayed} handed to the worker again" + (more if done.more else "")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--end", type=datetime.fromisoformat)
     one.add_argument("--handler-version", default="")
     one.add_argument("--only-dead", action="store_true")
+    one.add_argument("--settled-before", type=datetime.fromisoformat, help="as a run that was cut short printed it")
     return parser
 
 

@@ -331,7 +331,7 @@ def _usage(teller: Teller, order: dict[str, Any]) -> None:
         report = teller.run_schedule("spend-cap-alerts")
         again = teller.run_schedule("spend-cap-alerts")
         say(f"sweep: {_counts(report)}; again: {_counts(again)}")
-        mail = teller.until("the alert's mail", lambda: _mail(teller, order["account_id"]))
+        mail = teller.until("the alert's mail", lambda: _mail(teller, order["account_id"], "cap is used"))
         say(f"mail to {', '.join(mail['to'])}: {mail['subject']}")
 
 
@@ -349,10 +349,10 @@ def _use(teller: Teller, order: dict[str, Any], quantity: int) -> dict[str, Any]
     return receipt
 
 
-def _mail(teller: Teller, about: str) -> dict[str, Any] | None:
+def _mail(teller: Teller, about: str, subject: str) -> dict[str, Any] | None:
     messages = teller.simulator("mail", "GET", "/messages")
     listed = messages["messages"] if isinstance(messages, dict) else messages
-    return next((each for each in listed if about in json.dumps(each)), None)
+    return next((each for each in listed if about in json.dumps(each) and subject in each["subject"]), None)
 
 
 def _payment_fails(teller: Teller, order: dict[str, Any], customer: dict[str, Any]) -> None:
@@ -404,7 +404,9 @@ def _name(teller: Teller, user_id: str) -> str:
 
 def _counts(report: dict[str, Any]) -> str:
     return ", ".join(
-        f"{count} {name}" for name, count in report.items() if isinstance(count, int) and name != "skipped"
+        f"{count} {name.replace('_', ' ')}"
+        for name, count in report.items()
+        if isinstance(count, int) and name != "skipped"
     )
 
 
@@ -435,7 +437,8 @@ def main() -> int:
     try:
         tell(json.loads(path.read_text(encoding="utf-8")))
     except (StoryFailed, httpx.HTTPError) as error:
-        print(f"\n✗ the story ends here\n  why:  {error}\n  next: make log shows the functions' lines", file=sys.stderr)
+        hint = "make log FUNCTION=change-relay (or another function) shows what it logged"
+        print(f"\n✗ the story ends here\n  why:  {error}\n  next: {hint}", file=sys.stderr)
         return 1
     return 0
 

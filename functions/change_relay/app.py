@@ -19,6 +19,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     outcome = relay(event["Records"])
     for letter in outcome.isolated:
         log(LogCode.CHANGE_ISOLATED, "warning", entity_id=letter)
+    for entry in outcome.given_up:
+        log(LogCode.RECORD_DEAD, "warning", inbox_id=entry)
     if outcome.retry_from:
         log(LogCode.CHANGE_DEFERRED, "warning", sequence=outcome.retry_from, reason_code=outcome.reason)
     log(LogCode.CHANGES, count=len(event["Records"]), written=outcome.audited)

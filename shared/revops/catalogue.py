@@ -20,7 +20,7 @@ SOURCE = "revops"
 class Payload(BaseModel):
     """What an event says. Subclasses name the event by their class name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
     schema_version: ClassVar[int] = 1
 
     @classmethod
@@ -31,7 +31,7 @@ class Payload(BaseModel):
 class Event(BaseModel):
     """The envelope on the bus: `detail` of an EventBridge entry whose `detail-type` is the event's name."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     id: Annotated[str, Field(description="Entity, version and event name: the same change gives the same id")]
     name: str

@@ -79,6 +79,7 @@ def test_every_kind_has_one_description() -> None:
     assert sorted(found) == sorted(_kinds())
 
 
+@pytest.mark.fault("R1")
 def test_what_recognises_a_repeat_outlives_every_retry() -> None:
     for module, name in KEPT.items():
         kept = getattr(importlib.import_module(module), name)
@@ -124,6 +125,7 @@ def test_a_document_of_rules_has_sensible_defaults(name: str) -> None:
 # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.mission("BUS-1")
 def test_every_event_has_its_generated_schema() -> None:
     files = {path.stem for path in (PROJECT / "events" / "catalogue").glob("*.json")}
     assert files == {f"{payload.event_name()}.v{payload.schema_version}" for payload in PAYLOADS}

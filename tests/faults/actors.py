@@ -166,7 +166,8 @@ def edit_leads(world: World, rng: random.Random, name: str) -> None:
 def live_at_stripe(world: World, rng: random.Random, name: str) -> None:
     """Things happen to payers."""
     for _ in range(rng.randint(1, 12)):
-        world.idle()
+        for _ in range(rng.randint(1, 20)):
+            world.idle()
         world.outside.stripe.happens(rng.choice(PAYERS))
 
 

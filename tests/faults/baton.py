@@ -23,6 +23,9 @@ class Baton:
         self._gates: dict[str, threading.Lock] = {}
         self._alive: list[str] = []
         self._ended = threading.Lock()
+        self._turns = 0
+        self._asleep: dict[str, int] = {}
+        self._sleepiness = rng.choice((0.0, 0.01, 0.03))
 
     def run(self, actors: Mapping[str, Callable[[], None]]) -> None:
         """Runs all actors to their ends. What escapes one is kept in `broken`."""
@@ -49,6 +52,10 @@ class Baton:
         me = self.holder
         if not me or len(self._alive) < 2:
             return
+        self._turns += 1
+        if not idle and self._rng.random() < self._sleepiness:  # a pause in the middle of it, long enough for others
+            self._asleep[me] = self._turns + self._rng.randint(20, 400)
+            idle = True
         if not idle and self._rng.random() >= self._restlessness:
             return
         other = self._anyone()
@@ -70,7 +77,8 @@ class Baton:
             self._ended.release()
 
     def _anyone(self) -> str:
-        return self._alive[self._rng.randrange(len(self._alive))]
+        awake = [name for name in self._alive if self._asleep.get(name, 0) <= self._turns] or self._alive
+        return awake[self._rng.randrange(len(awake))]
 
     def _hand_to(self, name: str) -> None:
         self.holder = name

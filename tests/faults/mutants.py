@@ -278,9 +278,26 @@ def _sent_unrecorded() -> Iterator[None]:
         yield
 
 
+class _Deaf(list[Any]):
+    def append(self, _: Any) -> None:
+        return
+
+
 def _lossy(world: World) -> None:
-    """Queues that lose much: what only the sweepers can make good."""
-    world.loss = 0.2
+    """Queues that lose much, and no webhook of HubSpot's that would make it good: only marks and sweepers can."""
+    world.loss = 0.5
+    world.outside.hubspot.rung = _Deaf()
+
+
+def _flapping(world: World) -> None:
+    """A Stripe that goes to and fro."""
+    world.outside.stripe.flapping = True
+
+
+@contextmanager
+def _unmarked() -> Iterator[None]:
+    with patch("revops.adapters.people.mark_dirty", lambda *_: True):
+        yield
 
 
 _BILLING = frozenset(
@@ -289,6 +306,7 @@ _BILLING = frozenset(
 _SYNCING = frozenset(
     "form-1 seller-1 seller-2 hubspot-1 postman-1 relay-1 relay-2 hubspot-worker-1 hubspot-worker-2 time".split()
 )
+_OUTBOUND = _SYNCING - {"hubspot-1", "postman-1"}
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("e-mail not claimed", "I5: two leads of one person", _unclaimed("revops.crm.intake", "email")),
@@ -299,7 +317,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("claims in a transaction of their own", "R3: killed between two writes", wrap=_split_commits),
     Mutant("new token for each attempt", "R4: refused although done", wrap=_fresh_tokens),
     Mutant("new token, over the wire", "R4: refused although done", _fresh_tokens_on_the_wire, engine="dynoxide"),
-    Mutant("fence not bumped", "R2: an old look wins", _fence_stands_still, within=3000, cast=_BILLING),
+    Mutant("fence not bumped", "R2: an old look wins", _fence_stands_still, wrap=_flapping, cast=_BILLING),
     Mutant("applied before the effects", "R26: dedupe before effect", _applied_beforehand),
     Mutant("acknowledged before stored", "R27: a webhook is lost", _acknowledged_unstored),
     Mutant("rollups by bare ADD", "R4: counted twice", _bare_add),
@@ -316,9 +334,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "R6: an edit never goes out",
         _unconditional("SYNC_DIRTY"),
         wrap=_lossy,
-        within=3000,
-        cast=_SYNCING,
+        cast=_OUTBOUND,
     ),
+    Mutant("dirty mark not written", "R27: an edit never goes out", _unmarked, wrap=_lossy, cast=_OUTBOUND),
     Mutant("sync state without fence", "R2: an old look wins", _unconditional("SYNC_STATE"), cast=_SYNCING),
     Mutant("mail not recorded as sent", "a mail twice", _sent_unrecorded),
 )

@@ -22,6 +22,7 @@ from tests.builders.fake_stripe import FakeStripe
 from tests.faults.trouble import REMOTE_READ, REMOTE_WRITE, Killed, Mishap, Trouble
 
 Turn = Callable[[str], None]
+_S = SubscriptionStatus
 
 
 def remote[T](site: str, trouble: Trouble, turn: Turn, work: Callable[[], T], *, writes: bool = False) -> T:
@@ -60,6 +61,7 @@ class StripeTruth:
         self.truth: dict[str, BillingFacts] = {}
         self.outbox: list[Webhook] = []
         self.failed_intents: set[str] = set()
+        self.flapping = False
         self._clock = clock
         self._rng = rng
         self._trouble = trouble
@@ -95,6 +97,9 @@ class StripeTruth:
     def happens(self, payer: str) -> None:
         """One of the things that happen to a payer."""
         facts = self.at(payer)
+        if self.flapping:
+            self._flap(payer, facts)
+            return
         running = [each for each in facts.subscriptions if each.status is not SubscriptionStatus.CANCELED]
         moves: list[Callable[[], None]] = [lambda: self._pays(payer, True), lambda: self._pays(payer, False)]
         if len(facts.subscriptions) < 3:
@@ -110,6 +115,14 @@ class StripeTruth:
         self._rng.choice(moves)()
         if self._rng.random() < 0.5:  # of which the activity log tells nothing
             self._tell(payer, "customer.updated", {"id": payer, "object": "customer"})
+
+    def _flap(self, payer: str, facts: BillingFacts) -> None:
+        """A → B → A, told by events that the activity log takes no notice of."""
+        now = self._second()
+        each = facts.subscriptions[0] if facts.subscriptions else SubscriptionFact("sub_0", _S.PAST_DUE, now, now)
+        flipped = replace(each, status=_S.ACTIVE if each.status is _S.PAST_DUE else _S.PAST_DUE)
+        self._set(replace(facts, currency="EUR", subscriptions=(flipped,)))
+        self._tell(payer, "customer.updated", {"id": payer, "object": "customer"})
 
     def _add(self, payer: str, account_id: str, identifier: str, replayed: bool = False) -> None:
         facts, now = self.at(payer), self._second()

@@ -3,7 +3,7 @@
 botocore without boto3's resource layer: half the import time, and nothing here uses resources.
 """
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import botocore.session
@@ -19,13 +19,28 @@ _CONFIG = BotoConfig(
 )
 
 
+class _Client:
+    """A service's client, made by its first call: a function is wired for more services than most requests reach."""
+
+    def __init__(self, service: str, region: str, endpoint_url: str | None) -> None:
+        self._made_of = (service, region, endpoint_url)
+
+    @cached_property
+    def _client(self) -> Any:
+        service, region, endpoint_url = self._made_of
+        config = _CONFIG.merge(BotoConfig(signature_version="s3v4")) if service == "s3" else _CONFIG
+        return botocore.session.get_session().create_client(
+            service, region_name=region, endpoint_url=endpoint_url, config=config
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
 @cache
 def client(service: str, region: str, endpoint_url: str | None) -> Any:
     """A client of a service."""
-    config = _CONFIG.merge(BotoConfig(signature_version="s3v4")) if service == "s3" else _CONFIG
-    return botocore.session.get_session().create_client(
-        service, region_name=region, endpoint_url=endpoint_url, config=config
-    )
+    return _Client(service, region, endpoint_url)
 
 
 def error_code(error: Exception) -> str:

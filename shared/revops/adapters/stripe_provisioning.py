@@ -104,7 +104,7 @@ class StripeProvisioning:
         params: SubscriptionCreateParams = {
             "customer": request.customer_id,
             "items": [{"price": request.price_id, "quantity": request.seats}],
-            "metadata": {"order_form": request.order_id, "account_id": request.account_id},
+            "metadata": {"order_form": request.order_id, "account_id": request.account_id, "plan": request.plan},
         }
         if request.charge_automatically:
             params["collection_method"] = "charge_automatically"

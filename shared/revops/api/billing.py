@@ -1,10 +1,9 @@
 """Stripe's way in (STR-1)."""
 
-from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
 from revops.billing import ReceiveStripeEvent
-from revops.platform.http import JSON, Api
+from revops.platform.http import Api
 
 
 class EventReceipt(BaseModel):
@@ -23,7 +22,8 @@ def add_stripe_webhook_route(api: Api, receive: ReceiveStripeEvent) -> None:
         model=EventReceipt,
         errors=(413,),
         security=[],
+        plain=True,
     )
-    def post_stripe_event() -> Response[EventReceipt]:
+    def post_stripe_event() -> EventReceipt:
         receive(api.raw_body, api.header("stripe-signature"), api.public_call("stripe"))
-        return Response(status_code=200, content_type=JSON, body=EventReceipt())
+        return EventReceipt()

@@ -1,9 +1,8 @@
 """HubSpot's way in (HUB-3)."""
 
-from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
-from revops.platform.http import JSON, Api
+from revops.platform.http import Api
 from revops.sync.webhook import Delivery, ReceiveDelivery
 
 MAX_BODY = 5_000_000
@@ -25,9 +24,10 @@ def add_hubspot_webhook_route(api: Api, receive: ReceiveDelivery) -> None:
         model=BatchReceipt,
         errors=(413,),
         security=[],
+        plain=True,
     )
-    def post_hubspot_events() -> Response[BatchReceipt]:
-        request = api.app.current_event.raw_event
+    def post_hubspot_events() -> BatchReceipt:
+        request = api.event
         query = request.get("rawQueryString", "")
         context = request.get("requestContext", {})
         delivery = Delivery(
@@ -38,4 +38,4 @@ def add_hubspot_webhook_route(api: Api, receive: ReceiveDelivery) -> None:
             signature=api.header("x-hubspot-signature-v3"),
         )
         receive(delivery, api.public_call("hubspot"))
-        return Response(status_code=200, content_type=JSON, body=BatchReceipt())
+        return BatchReceipt()

@@ -58,7 +58,7 @@ def add_operation_routes(api: Api, use: OperationUseCases) -> None:
         tag="operations",
         model=ReplayResult,
         errors=(401, 404, 413),
-        example={"replayed": 12, "more": False},
+        example={"replayed": 12, "more": False, "settled_before": "2026-11-20T09:00:00Z"},
     )
     def replay_inbox(body: ReplayRequest) -> ReplayResult:
         return use.replay(body, api.user_call())

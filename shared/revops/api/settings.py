@@ -12,7 +12,7 @@ from revops.settings.service import ChangeSettings, SettingsPlan, SettingsView
 class SettingsContent(BaseModel):
     """A whole document, as its file in config/ has it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
     content: dict[str, Any]
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class FieldChange(BaseModel):
     """A field with its value before and after; None where there was or is none."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     field: str
     old: Any = None
@@ -22,7 +22,7 @@ class AuditEntry(BaseModel):
     `hash` covers the entry and `previous_hash`, so an entry cannot be altered, dropped or slipped in unseen.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     record: str
     kind: str

@@ -171,7 +171,7 @@ class PaymentType(StrEnum):
 class ActivityMetadata(BaseModel):
     """The full metadata of an entry; what does not apply is absent."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     event_type: str
     payment_intent_id: str | None = None

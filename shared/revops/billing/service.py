@@ -1,6 +1,5 @@
-"""Receiving Stripe's signals, and converging a customer on what Stripe says now (STR-1, 2, 3, 6)."""
+"""Converging a customer on what Stripe says now (STR-2, 3, 6)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +8,6 @@ from revops.billing.policies import MembershipPolicy, leading_subscription, memb
 from revops.billing.ports import (
     AccountDirectory,
     EventReader,
-    SenderProof,
     StripeEvent,
     StripeGateway,
     StripeRefused,
@@ -23,50 +21,12 @@ from revops.billing.store import (
     fence_at,
     pass_fence,
 )
-from revops.inbox import INBOX, InboxEntry, ReceiveSignal, Settlement, Signal
+from revops.inbox import INBOX, InboxEntry, Settlement
 from revops.kernel import CallContext, Clock, IdFactory, Invalid
 from revops.settings import SettingsReader
 from revops.table import ConditionFailed, Contention, Table, Transaction, begin, claim, holder_of
 
-PROVIDER = "stripe"
 MAX_RACES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class StripeIdentity:
-    """Which Stripe account this deployment belongs to, and whether it is the live one (S9)."""
-
-    account: str
-    livemode: bool
-
-
-class ReceiveStripeEvent:
-    """Proves the sender, checks that the event is ours, stores it once. Nothing else happens before the 2xx."""
-
-    def __init__(
-        self,
-        receive: ReceiveSignal,
-        prove: SenderProof,
-        read: EventReader,
-        identity: Callable[[], StripeIdentity],
-        clock: Clock,
-    ) -> None:
-        self._receive = receive
-        self._prove = prove
-        self._read = read
-        self._identity = identity
-        self._clock = clock
-
-    def __call__(self, raw: bytes, signature: str, call: CallContext) -> bool:
-        """True when the event is new, False for a repeat. Raises Invalid for what Stripe did not send us."""
-        self._prove(raw, signature, self._clock.now())
-        event = self._read(raw)
-        ours = self._identity()
-        if event.livemode is not ours.livemode:
-            raise Invalid.field("livemode", "livemode", "the event is of the other mode", str(ours.livemode))
-        if event.account and event.account != ours.account:
-            raise Invalid.field("account", "account", "the event is of another Stripe account", "our own account")
-        return self._receive(Signal(PROVIDER, event.id, event.type, event.subject, raw.decode()), call)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Customers whose status the clock alone changes: the end of a grace, a due date, an announced end (STR-2)."""
 
 from revops.billing.ports import WorkQueue
-from revops.billing.service import PROVIDER
+from revops.billing.receive import PROVIDER
 from revops.billing.store import CUSTOMER, DUE_TOPIC, customer_id_of_key
 from revops.kernel import Clock
 from revops.table import Table, due_now

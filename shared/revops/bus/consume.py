@@ -60,7 +60,9 @@ class ConsumeEvent:
                 return "caps in force"
             case "NoteCreated" if data["priority"] in _LOUD:
                 self._tell(
-                    event_id, f"A {data['priority']} note", f"Note {data['note_id']} about {data['related_to']}."
+                    event_id,
+                    f"A {data['priority']}-priority note",
+                    f"Note {data['note_id']} about {data['related_to']}.",
                 )
                 return "mailed"
             case "SpendCapAlertRaised":

@@ -265,7 +265,8 @@ class SubmitLead:
         return _Draft(turn.take(ticket), tickets={turn.pool: ticket})
 
     def _scored(self, lead: Lead) -> Lead:
-        card = score_lead(facts_of(lead), self._settings.read(ScoringTable), lead.modified_at)
+        table, version = self._settings.versioned(ScoringTable)
+        card = score_lead(facts_of(lead), table, lead.modified_at, version)
         return lead.model_copy(update={"score": card.score, "score_card": card, "rescore_at": card.changes_at})
 
 

@@ -65,7 +65,7 @@ class Channel(StrEnum):
 class Value(BaseModel):
     """A frozen part of an entity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Attribution(Value):

@@ -34,7 +34,7 @@ from revops.table import (
 class LeadChange(BaseModel):
     """What may be changed on a lead by hand. Everything else is read-only and refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     version: Annotated[int, Field(ge=1, description="The version that was read; another one stands → 409")]
     first_name: ShortText | None = None
@@ -200,14 +200,14 @@ class RescoreLeads:
 
     def __call__(self, period: str) -> dict[str, int]:
         """Counts of leads looked at and of scores that changed. Nobody who is not due is read."""
-        table, now = self._settings.read(ScoringTable), self._clock.now()
+        (table, version), now = self._settings.versioned(ScoringTable), self._clock.now()
         counts = {"looked_at": 0, "changed": 0}
         call = system_call("score_leads", period)
         for lead in self._due():
             if lead.rescore_at is None or lead.rescore_at > now:
                 continue  # the index lags; the row itself says it is not due any more
             counts["looked_at"] += 1
-            card = score_lead(facts_of(lead), table, now)
+            card = score_lead(facts_of(lead), table, now, version)
             counts["changed"] += card.score != lead.score
             rescored = lead.revised(now, score=card.score, score_card=card, rescore_at=card.changes_at)
             transaction = begin(call, now)

@@ -24,7 +24,7 @@ ShortText = Annotated[str, StringConstraints(max_length=_LINE), AfterValidator(_
 class ConsentStatement(BaseModel):
     """What a person said about being contacted, in which words."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     channel: Annotated[str, Field(pattern=r"^(email|phone|whatsapp|sms|post)$", examples=["email"])]
     purpose: Annotated[str, Field(pattern=r"^(marketing|service)$", examples=["marketing"])] = "marketing"
@@ -35,7 +35,7 @@ class ConsentStatement(BaseModel):
 class AttributionClaim(BaseModel):
     """Where the sender says the lead came from; may be incomplete."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     source: ShortText = ""
     campaign: ShortText = ""
@@ -66,13 +66,13 @@ class LeadFields(BaseModel):
 class PartnerSubmission(LeadFields):
     """A lead from a partner's system (CAP-5). Unknown and read-only fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class FormSubmission(LeadFields):
     """A lead from the public form (CAP-1). What the form does not know goes to `metadata`, bounded."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
 
@@ -105,7 +105,7 @@ def _bounded(more: dict[Any, Any]) -> dict[str, str]:
 class LeadSubmission(BaseModel):
     """One submission, whatever the channel. `referrer` helps to derive an attribution the channel did not bring."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     channel: Channel
     first_name: str = ""

@@ -21,7 +21,7 @@ class ReplayRequest(BaseModel):
     """What to replay: everything about one object (`subject`), or what came in a window; narrowed to what is dead
     (`only_dead`) or to what one release handled (`handler_version`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     provider: Annotated[str, Field(pattern=r"^(stripe|hubspot)$", examples=["stripe"])]
     subject: Annotated[str, Field(max_length=255, description="The vendor's object id")] = ""
@@ -29,13 +29,18 @@ class ReplayRequest(BaseModel):
     end: AwareDatetime | None = None
     handler_version: Annotated[str, Field(max_length=60)] = ""
     only_dead: bool = False
+    settled_before: Annotated[
+        AwareDatetime | None, Field(description="Skip what was settled after this; the time of the first request")
+    ] = None
 
 
 class ReplayResult(BaseModel):
-    """How many entries were handed to the worker again; `more` when the limit of one request cut it short."""
+    """How many entries were handed to the worker again. `more` when the limit of one request cut it short: send the
+    request again with this `settled_before`, so that what was replayed just now is not replayed twice."""
 
     replayed: int
     more: bool
+    settled_before: AwareDatetime
 
 
 class ReplaySignals:
@@ -50,14 +55,15 @@ class ReplaySignals:
     def __call__(self, wanted: ReplayRequest, call: CallContext) -> ReplayResult:
         """Raises NotFound for those who do not administer, Invalid for a request that names neither."""
         self._policy.require_write(call.principal, Resource.SETTINGS, "", "replay")
+        before = wanted.settled_before or self._clock.now()
         replayed = 0
         for entry in self._entries(wanted):
-            if not self._fits(entry, wanted):
+            if entry.modified_at > before or not self._fits(entry, wanted):
                 continue
             if replayed == MAX_REPLAYED:
-                return ReplayResult(replayed=replayed, more=True)
+                return ReplayResult(replayed=replayed, more=True, settled_before=before)
             replayed += self._settlement.replay([entry], call)
-        return ReplayResult(replayed=replayed, more=False)
+        return ReplayResult(replayed=replayed, more=False, settled_before=before)
 
     def _entries(self, wanted: ReplayRequest) -> Iterator[InboxEntry]:
         if wanted.subject:

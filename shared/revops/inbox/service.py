@@ -10,7 +10,7 @@ from revops.table import ABSENT, ConditionFailed, Table, Transaction, begin
 
 MAX_INLINE = 100_000
 """Bytes of a body that still leave room in an item, also when every second one has to be escaped."""
-MAX_ATTEMPTS = 8
+MAX_ATTEMPTS = 16
 
 
 class ReceiveSignal:

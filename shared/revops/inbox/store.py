@@ -24,6 +24,7 @@ from revops.table import EntityKind, Index, Key, Query, Row, Table, due_index, q
 
 KEEP = timedelta(days=40)
 OVERDUE_AFTER = timedelta(minutes=5)
+MOST_OVERDUE = timedelta(hours=6)
 DAY_SHARDS = 4
 
 
@@ -48,8 +49,15 @@ def _index(entry: InboxEntry) -> Index:
         "gsi2": (_day(entry.provider, received[:10], shard_of(entry.id, DAY_SHARDS)), received),
     }
     if entry.waiting:
-        index["due"] = due_index("inbox", entry.modified_at + OVERDUE_AFTER, _key(entry.id))
+        index["due"] = due_index("inbox", entry.modified_at + overdue_after(entry.attempts), _key(entry.id))
     return index
+
+
+def overdue_after(attempts: int) -> timedelta:
+    """How long a hand-over may stay without an outcome: twice as long each time, so that an outage of the vendor's
+    does not use up the attempts. Sixteen of them span more than two days."""
+    doublings: int = min(attempts - 1, 10)
+    return min(OVERDUE_AFTER * (1 << doublings), MOST_OVERDUE)
 
 
 INBOX = EntityKind[InboxEntry](kind="INBOX", title="inbox entry", model=InboxEntry, key=_key, index=_index)

@@ -52,7 +52,7 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 cod
 class Money(BaseModel):
     """An amount in minor units (cents) of a currency."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     minor: int = Field(description="Whole number of minor units", examples=[129900])
     currency: Currency

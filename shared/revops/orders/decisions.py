@@ -102,7 +102,7 @@ class CancelOrder:
 class Amendment(BaseModel):
     """What is brought along when an order is resumed: documents executed meanwhile, or changed terms."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     dpa: Executed | None = None
     sccs: SccStatus | None = None

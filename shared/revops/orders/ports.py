@@ -141,7 +141,8 @@ class CustomerRequest:
 @dataclass(frozen=True, slots=True)
 class SubscriptionRequest:
     """A subscription at the provider. `metadata.order_form` is how it is found again. Times are epoch seconds;
-    0 means not set. `payment_types` are the provider's words for how the invoice may be paid."""
+    0 means not set. `plan` is what people call it, `payment_types` are the provider's words for how the invoice may be
+    paid."""
 
     order_id: str
     account_id: str
@@ -153,6 +154,7 @@ class SubscriptionRequest:
     days_until_due: int
     starts_at: int
     ends_at: int
+    plan: str = ""
 
 
 class ProvisioningGateway(Protocol):

@@ -163,11 +163,11 @@ class RunOrderStep:
     # -- the steps -------------------------------------------------------------------------------------------------
 
     def _review(self, order: OrderForm, call: CallContext, started_at: datetime) -> OrderForm:
-        rules = self._settings.read(ReviewRules)
+        rules, version = self._settings.versioned(ReviewRules)
         findings = review(order.terms, rules, self._settings.read(PlanCatalogue))
         to = OrderStatus.IN_REVIEW if findings else OrderStatus.APPROVED
         reason = "; ".join(finding.message for finding in findings) or "standard: within every review rule"
-        outcome = Review(findings=findings, rules_version=self._settings.version(ReviewRules))
+        outcome = Review(findings=findings, rules_version=version)
         return self._move(order, to, Step.REVIEW, call, started_at, reason=reason, review=outcome)
 
     def _request_signature(self, order: OrderForm, call: CallContext, started_at: datetime) -> OrderForm:

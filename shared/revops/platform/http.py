@@ -1,22 +1,19 @@
 """HTTP as every function speaks it: strict JSON in, RFC 9457 problems out, one log line a request.
 
 Built on Powertools' resolver with validation on, so that the OpenAPI document is generated from the same signatures
-that check the requests.
+that check the requests. The resolver is loaded when a request needs it: a webhook reads raw bytes, has no parameter to
+check, and would pay a third of its cold start for it (docs/benchmarks.md).
 """
+
+from __future__ import annotations
 
 import base64
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
 from pydantic import BaseModel, ConfigDict, Field
 
 from revops.kernel import (
@@ -36,6 +33,10 @@ from revops.kernel import (
 )
 from revops.platform.logging import LogCode, log, log_error
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+    from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 MAX_BODY = 1_000_000
@@ -54,7 +55,7 @@ class ProblemIssue(BaseModel):
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(defer_build=True, extra="allow")
 
     type: str = Field(examples=[_TYPE_BASE + "invalid"])
     title: str = Field(examples=["Invalid input"])
@@ -91,21 +92,33 @@ class Api:
 
     `get`, `post`, `patch` and `put` register a handler whose signature is the contract: path and query parameters by
     name, a pydantic model for the body. `errors` lists the problem statuses it can answer with, for the document.
+    A `plain` one has no parameters: it reads the raw body and the headers itself and returns a model.
     """
 
     def __init__(self, authenticator: Authenticator, *, max_body: int = MAX_BODY) -> None:
-        self.app = APIGatewayHttpResolver(
-            enable_validation=True, json_body_deserializer=_json_object, serializer=_json_text
-        )
         self._authenticator = authenticator
         self._max_body = max_body
         self._paths: set[str] = set()
+        self._declared: list[tuple[Callable[..., Any], str, dict[str, Any]]] = []
+        self._plain: dict[tuple[str, str], tuple[Callable[[], BaseModel], int]] = {}
+        self.event: Mapping[str, Any] = {}
+        """The event of the request that is being answered."""
         self._seen: dict[str, Any] = {}
         self.public: set[tuple[str, str]] = set()
         """Method and path of the routes that ask nobody who they are, as the API's description shows them."""
-        self.app.use(middlewares=[self._refuse_unknown_parameters])
-        self.app.exception_handler(Exception)(self._problem)
-        self.app.not_found(self._problem)
+
+    @cached_property
+    def app(self) -> APIGatewayHttpResolver:
+        """The resolver with every route declared so far."""
+        from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+        app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_json_object, serializer=_json_text)
+        app.use(middlewares=[self._refuse_unknown_parameters])
+        app.exception_handler(Exception)(self._problem)
+        app.not_found(self._problem)
+        for function, path, documented in self._declared:
+            app.route(path.replace("{", "<").replace("}", ">"), **documented)(function)
+        return app
 
     # -- registering ---------------------------------------------------------------------------------------------
 
@@ -134,6 +147,7 @@ class Api:
         example: Any = None,
         also: Mapping[int, str] | None = None,
         security: list[dict[str, list[str]]] | None = None,
+        plain: bool = False,
     ) -> Callable[[Any], Any]:
         content: dict[str, Any] = {} if model is None else {"model": model}
         if example is not None:
@@ -146,18 +160,21 @@ class Api:
         if security == []:
             self.public.add((method.lower(), path))
         self._paths.add(path)
-        register = self.app.route(
-            path.replace("{", "<").replace("}", ">"),
-            method=method,
-            summary=summary,
-            description=summary,
-            responses=responses,
-            tags=[tag],
-            security=security,
-        )
+        documented: dict[str, Any] = {
+            "method": method,
+            "summary": summary,
+            "description": summary,
+            "responses": responses,
+            "tags": [tag],
+            "security": security,
+        }
 
         def decorate(function: Any) -> Any:
-            return register(function)
+            self._declared.append((function, path, documented))
+            self.__dict__.pop("app", None)  # a resolver made before this route does not have it
+            if plain:
+                self._plain[method, path] = (function, status)
+            return function
 
         return decorate
 
@@ -165,7 +182,7 @@ class Api:
 
     def user_call(self) -> CallContext:
         """The call of a logged-in user, from the claims the authoriser verified. Raises Unauthenticated."""
-        context = self.app.current_event.raw_event.get("requestContext", {})
+        context = self.event.get("requestContext", {})
         claims = (context.get("authorizer") or {}).get("jwt", {}).get("claims", {})
         return self._call(self._authenticator.token(claims))
 
@@ -182,16 +199,16 @@ class Api:
 
     def header(self, name: str) -> str:
         """A header's value, or an empty text."""
-        headers: Mapping[str, str] = self.app.current_event.raw_event.get("headers") or {}
+        headers: Mapping[str, str] = self.event.get("headers") or {}
         return headers.get(name) or headers.get(name.title()) or ""
 
     @property
     def raw_body(self) -> bytes:
         """The body as the sender signed it."""
-        return _raw_body(self.app.current_event.raw_event)
+        return _raw_body(self.event)
 
     def _call(self, principal: Principal) -> CallContext:
-        context = self.app.current_event.raw_event.get("requestContext", {})
+        context = self.event.get("requestContext", {})
         http = context.get("http", {})
         self._seen["principal"] = principal.id
         self._seen["role"] = principal.role.value
@@ -208,10 +225,7 @@ class Api:
             return next_middleware(app)
         self._seen["route"] = route.openapi_path
         known = {parameter.alias for parameter in route.dependant.query_params}
-        unknown = sorted(set(app.current_event.query_string_parameters or {}) - known)
-        if unknown:
-            accepted = ", ".join(sorted(known)) or "none"
-            raise Invalid.field(unknown[0][:60], "unknown-parameter", "not a parameter of this route", accepted)
+        _refuse_unknown(app.current_event.query_string_parameters, known)
         return next_middleware(app)
 
     # -- answering -----------------------------------------------------------------------------------------------
@@ -220,9 +234,9 @@ class Api:
         """The Lambda handler."""
         started = time.perf_counter()
         request = event.get("requestContext", {})
+        self.event = event
         self._seen = {"route": "unmatched"}
-        refusal = self._refusal(event)
-        answer = refusal or self.app.resolve(event, context)
+        answer = self._refusal(event) or self._plain_answer(event) or self.app.resolve(event, context)
         log(
             LogCode.REQUEST,
             method=request.get("http", {}).get("method", ""),
@@ -250,14 +264,35 @@ class Api:
             return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
         return None
 
+    def _plain_answer(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer of a plain route; None when the request is for none of them."""
+        method, path = event.get("requestContext", {}).get("http", {}).get("method", ""), event.get("rawPath", "")
+        route = self._plain.get((method, path))
+        if route is None:
+            return None
+        function, status = route
+        self._seen["route"] = path
+        headers: Mapping[str, str] = {"Content-Type": JSON}
+        try:
+            _refuse_unknown(event.get("queryStringParameters"), set())
+            text = function().model_dump_json()
+        except Exception as error:  # the one place above every plain route: a defect is logged and answered as such
+            status, text, headers = self._explained(error)
+        return {"statusCode": status, "headers": dict(headers), "body": text, "isBase64Encoded": False}
+
     def _problem(self, error: Exception) -> Response[Any]:
+        from aws_lambda_powertools.event_handler import Response
+
+        status, text, headers = self._explained(error)
+        return Response(status_code=status, content_type=PROBLEM, body=text, headers=dict(headers))
+
+    def _explained(self, error: Exception) -> tuple[int, str, dict[str, str]]:
         known = known_error(error)
-        request_id = self.app.current_event.raw_event.get("requestContext", {}).get("requestId", "")
+        request_id = self.event.get("requestContext", {}).get("requestId", "")
         if known is None:
             log_error(LogCode.REQUEST_FAILED, error, request_id=request_id)
-        status, text, headers = problem(known, request_id)
         self._seen["problem"] = known.slug if known else "internal"
-        return Response(status_code=status, content_type=PROBLEM, body=text, headers=dict(headers))
+        return problem(known, request_id)
 
 
 def known_error(error: Exception) -> DomainError | None:
@@ -265,16 +300,37 @@ def known_error(error: Exception) -> DomainError | None:
     match error:
         case DomainError():
             return error
+        case JsonError():
+            return Invalid.field("body", "json", str(error), "one JSON value in UTF-8")
+        case _ if type(error).__module__.startswith("aws_lambda_powertools."):
+            return _resolver_error(error)
+        case _:
+            return None
+
+
+def _resolver_error(error: Exception) -> DomainError | None:
+    from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+    from aws_lambda_powertools.event_handler.openapi.exceptions import (
+        RequestUnsupportedContentType,
+        RequestValidationError,
+    )
+
+    match error:
         case RequestValidationError():
             return Invalid("the request does not fit", [_issue(item) for item in error.errors()[:50]])
         case RequestUnsupportedContentType():
             return _unsupported_type()
-        case JsonError():
-            return Invalid.field("body", "json", str(error), "one JSON value in UTF-8")
         case NotFoundError():
             return NotFound("this route")
         case _:
             return None
+
+
+def _refuse_unknown(given: Mapping[str, str] | None, known: set[str]) -> None:
+    unknown = sorted(set(given or {}) - known)
+    if unknown:
+        accepted = ", ".join(sorted(known)) or "none"
+        raise Invalid.field(unknown[0][:60], "unknown-parameter", "not a parameter of this route", accepted)
 
 
 def problem(error: DomainError | None, correlation_id: str) -> tuple[int, str, dict[str, str]]:

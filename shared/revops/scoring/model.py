@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 class Points(BaseModel):
     """Points for one reason; the points of a card sum to its score before the clamp."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     factor: str
     value: str
@@ -17,7 +17,7 @@ class Points(BaseModel):
 class ScoreCard(BaseModel):
     """An explained score. `changes_at` is when decay alone changes the rounded score; None when it never will."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     score: int
     fit: int

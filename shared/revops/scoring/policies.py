@@ -20,7 +20,7 @@ from revops.settings import SettingsDocument
 class SizeBand(BaseModel):
     """Companies of at least this many people are worth these points."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     at_least: int = Field(ge=0)
     points: int = Field(ge=0, le=25)

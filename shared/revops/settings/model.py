@@ -13,7 +13,7 @@ class SettingsDocument(BaseModel):
     `SETTING` is the document's name: its file is `config/<name>.json`, its route `/api/v1/settings/<name>`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     SETTING: ClassVar[str]
 

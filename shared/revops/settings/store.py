@@ -30,23 +30,23 @@ class SettingsReader:
         self._table = table
         self._ttl = ttl
         self._monotonic = monotonic
-        self._kept: dict[str, tuple[float, Any]] = {}
+        self._kept: dict[str, tuple[float, Any, int]] = {}
 
     def read[D: SettingsDocument](self, document: type[D]) -> D:
         """The document in force, or its defaults when none was ever applied."""
+        return self.versioned(document)[0]
+
+    def versioned[D: SettingsDocument](self, document: type[D]) -> tuple[D, int]:
+        """The document in force and its version; 0 for the defaults."""
         kept = self._kept.get(document.SETTING)
         if kept is not None and self._monotonic() - kept[0] < self._ttl:
             found: D = kept[1]
-            return found
+            return found, kept[2]
         record = SETTINGS.get(self._table, document.SETTING)
         current = document() if record is None else document.model_validate(record.content)
-        self._kept[document.SETTING] = (self._monotonic(), current)
-        return current
-
-    def version(self, document: type[SettingsDocument]) -> int:
-        """The version of the document in force; 0 for the defaults."""
-        record = SETTINGS.get(self._table, document.SETTING)
-        return 0 if record is None else record.version
+        version = 0 if record is None else record.version
+        self._kept[document.SETTING] = (self._monotonic(), current, version)
+        return current, version
 
     def forget(self) -> None:
         """Read afresh next time."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from revops.audit import WriteAudit
 from revops.catalogue import Event
-from revops.inbox import INBOX
+from revops.inbox import INBOX, InboxStatus
 from revops.kernel import DomainError
 from revops.stream.dead_letters import SOURCE, KeepDeadLetter
 from revops.stream.ports import EventBus, MarkDirty, Queues
@@ -30,12 +30,15 @@ _BROKEN = (ValidationError, KeyError, ValueError, TypeError, AttributeError)
 
 @dataclass(slots=True)
 class RelayOutcome:
-    """What became of a batch. `retry_from` is the sequence number to be delivered again, with all that follow it."""
+    """What became of a batch. `isolated` are its dead letters, `given_up` the inbox entries that a worker gave up, both
+    for the log that the alarms read. `retry_from` is the sequence number to be delivered again, with all that follow.
+    """
 
     audited: int = 0
     published: int = 0
     queued: int = 0
     isolated: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
     retry_from: str = ""
     reason: str = ""
 
@@ -48,6 +51,7 @@ class _Consequences:
     change: Change
     events: list[Event] = field(default_factory=list)
     messages: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    given_up: str = ""
 
 
 class RelayChanges:
@@ -88,6 +92,8 @@ class RelayChanges:
                     outcome.audited += self._write_audit(consequences.change)
                     dirty = self._mark_dirty(consequences.change)
                     consequences.messages += [(SYNC_QUEUE, message) for message in dirty]
+                if consequences.given_up:
+                    outcome.given_up.append(consequences.given_up)
                 done.append(consequences)
             except _BROKEN as error:
                 self._isolate(record, error, outcome)
@@ -109,7 +115,9 @@ class RelayChanges:
             consequences.events += events_of(change)
         if change.kind == INBOX.kind and change.after is not None:
             entry = INBOX.load(change.after)
-            if entry.waiting:
+            if entry.status is InboxStatus.DEAD:
+                consequences.given_up = entry.id
+            elif entry.waiting:
                 consequences.messages.append((entry.provider, {"provider": entry.provider, "inbox_id": entry.id}))
         return consequences
 

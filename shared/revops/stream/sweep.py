@@ -14,7 +14,7 @@ from revops.audit.policies import record_name
 from revops.audit.store import head_of
 from revops.catalogue import RecordRedriven, event
 from revops.inbox import INBOX, Settlement
-from revops.kernel import Clock, Unavailable, parse_time, system_call, time_text
+from revops.kernel import Clock, DomainError, Unavailable, parse_time, system_call, time_text
 from revops.stream.ports import EventBus, MarkDirty, Queues, Redrive, RollingScan
 from revops.stream.relay import SYNC_QUEUE, EventsOf
 from revops.table import ABSENT, Change, Key, Row, Table, begin, due_now, present
@@ -110,11 +110,13 @@ class RedriveRecords:
 
         A record that cannot be read keeps none of the others back: the first such error is raised after the last."""
         rows = present(self._table.get_many(list(keys)))
-        broken: ValueError | None = None
+        broken: Exception | None = None
         for row in rows:
             try:
                 self._redrive(row)
-            except ValueError as error:  # pydantic's and JSON's errors are
+            except (ValueError, DomainError) as error:  # pydantic's and JSON's errors are ValueErrors
+                if isinstance(error, DomainError) and error.retryable:
+                    raise
                 broken = broken or error
         if broken is not None:
             raise broken

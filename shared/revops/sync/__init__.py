@@ -1,17 +1,59 @@
-"""Keeping people in step with HubSpot, both ways (HUB-1…5)."""
+"""Keeping people in step with HubSpot, both ways (HUB-1…5).
 
-from revops.sync.budget import BudgetedGateway, HubspotBudget, RateBudget
-from revops.sync.converge import ConvergeContact, Converged
-from revops.sync.events import events
-from revops.sync.fields import FieldMap, HubspotFields
-from revops.sync.marks import SweepDirty, dirty_marks, mark_dirty, push_message
-from revops.sync.model import DirtyMark, PersonField, PersonSnapshot, RemoteContact, SyncConflict
-from revops.sync.portal import DriftPage, EnsureProperties, ReportDrift
-from revops.sync.ports import HubspotGateway, PeopleDirectory, SyncQueue
-from revops.sync.push import Pushed, PushPerson
-from revops.sync.store import SYNC_CONFLICT, conflicts_of, read_log
-from revops.sync.webhook import Delivery, ReceiveDelivery, ReceiveEvents, parse_events, signals
-from revops.sync.worker import HandleMessage
+Each name is loaded when it is first asked for: a webhook must not load what its worker needs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from revops.sync.budget import BudgetedGateway, HubspotBudget, RateBudget
+    from revops.sync.converge import ConvergeContact, Converged
+    from revops.sync.fields import FieldMap, HubspotFields
+    from revops.sync.marks import SweepDirty, dirty_marks, mark_dirty, push_message
+    from revops.sync.model import DirtyMark, PersonField, PersonSnapshot, RemoteContact, SyncConflict
+    from revops.sync.portal import DriftPage, EnsureProperties, ReportDrift
+    from revops.sync.ports import HubspotGateway, PeopleDirectory, SyncQueue
+    from revops.sync.push import Pushed, PushPerson
+    from revops.sync.store import SYNC_CONFLICT, conflicts_of, read_log
+    from revops.sync.webhook import Delivery, ReceiveDelivery, ReceiveEvents, parse_events, signals
+    from revops.sync.worker import HandleMessage
+
+_FOUND_IN = {
+    "BudgetedGateway": "budget",
+    "ConvergeContact": "converge",
+    "Converged": "converge",
+    "Delivery": "webhook",
+    "DirtyMark": "model",
+    "DriftPage": "portal",
+    "EnsureProperties": "portal",
+    "FieldMap": "fields",
+    "HandleMessage": "worker",
+    "HubspotBudget": "budget",
+    "HubspotFields": "fields",
+    "HubspotGateway": "ports",
+    "PeopleDirectory": "ports",
+    "PersonField": "model",
+    "PersonSnapshot": "model",
+    "PushPerson": "push",
+    "Pushed": "push",
+    "RateBudget": "budget",
+    "ReceiveDelivery": "webhook",
+    "ReceiveEvents": "webhook",
+    "RemoteContact": "model",
+    "ReportDrift": "portal",
+    "SYNC_CONFLICT": "store",
+    "SweepDirty": "marks",
+    "SyncConflict": "model",
+    "SyncQueue": "ports",
+    "conflicts_of": "store",
+    "dirty_marks": "marks",
+    "mark_dirty": "marks",
+    "parse_events": "webhook",
+    "push_message": "marks",
+    "read_log": "store",
+    "signals": "webhook",
+}
 
 __all__ = [
     "SYNC_CONFLICT",
@@ -42,10 +84,18 @@ __all__ = [
     "SyncQueue",
     "conflicts_of",
     "dirty_marks",
-    "events",
     "mark_dirty",
     "parse_events",
     "push_message",
     "read_log",
     "signals",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The face of the package, part by part. Raises AttributeError."""
+    if name not in _FOUND_IN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{_FOUND_IN[name]}"), name)
+    globals()[name] = found
+    return found

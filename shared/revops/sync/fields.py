@@ -43,7 +43,7 @@ class FieldMap(BaseModel):
     """One line of the map. `custom` properties are created in the portal; `keep_when_blank` means that emptying it in
     HubSpot does not empty it here but brings our value back there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     person: PersonField
     property: str = Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")

@@ -92,7 +92,7 @@ class ContactWrite:
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
 
 class FieldBase(_Value):

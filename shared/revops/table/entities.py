@@ -18,9 +18,13 @@ _LONGEST_ID = 256
 
 
 class Entity(BaseModel):
-    """A versioned record. Frozen: a change is a new value, one version on (`revised`)."""
+    """A versioned record. Frozen: a change is a new value, one version on (`revised`).
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Models are built when first used (`defer_build`, here and in every other base): a function imports more of them than
+    a request meets.
+    """
+
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     id: str
     version: int = 1

@@ -47,7 +47,7 @@ class SpendPeriod(_Spelled):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Allowance(_Part):

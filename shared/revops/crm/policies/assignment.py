@@ -20,7 +20,7 @@ UNASSIGNED = "queue:unassigned"
 class Territory(BaseModel):
     """People who take the leads of some countries, in turn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
     countries: frozenset[str]
@@ -38,7 +38,7 @@ class AssignmentRules(SettingsDocument):
 class Turn(BaseModel):
     """Whose turn it is among whom: `pool` names the ticket counter."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     pool: str
     members: tuple[str, ...]

@@ -13,7 +13,7 @@ from revops.settings import SettingsDocument
 class PlanOffer(BaseModel):
     """A plan on the price list. `seat_prices` is per seat and month in minor units, by currency; empty = on request."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     product_name: str
     seat_prices: Mapping[str, int] = {}
@@ -64,7 +64,7 @@ def contract_value(terms: OrderTerms) -> int:
 class SeatPrice(BaseModel):
     """A price at the billing provider: everything that makes it the one it is, so that its lookup key says it all."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     product_id: str
     product_name: str

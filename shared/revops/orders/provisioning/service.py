@@ -88,6 +88,7 @@ class ProvisionOrder:
             days_until_due=DAYS_UNTIL_DUE,
             starts_at=starts_at if starts_at > self._clock.now().timestamp() else 0,
             ends_at=0 if terms.auto_renewal else _midnight(terms.renewal_date),
+            plan=terms.plan,
         )
 
 

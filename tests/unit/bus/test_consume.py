@@ -1,0 +1,100 @@
+"""Each event of ours starts its own reaction, and what is none of ours starts nothing."""
+
+from typing import Any
+
+import pytest
+
+from revops.bus import ConsumeEvent
+from revops.kernel import Invalid
+
+
+class Reactions:
+    """Writes down what is asked of each use case."""
+
+    def __init__(self, mail_to: str = "ops@example.com") -> None:
+        self.done: list[tuple[Any, ...]] = []
+        self.consume = ConsumeEvent(
+            start_workflow=self._use("start"),
+            answer_wait=self._use("answer", 2),
+            recheck_lead=self._use("recheck"),
+            send_notice=self._use("mail"),
+            apply_order_caps=self._use("caps"),
+            mail_to_ops=mail_to,
+        )
+
+    def _use(self, name: str, answer: object = None) -> Any:
+        def call(*said: object) -> object:
+            self.done.append((name, *[getattr(each, "causation_id", each) for each in said]))
+            return answer
+
+        return lambda: call
+
+
+def envelope(name: str, source: str = "revops", **data: object) -> dict[str, Any]:
+    return {"source": source, "detail-type": name, "detail": {"id": "E:1:x", "data": data}}
+
+
+@pytest.mark.mission("ORD-2", "CAP-11")
+@pytest.mark.parametrize(
+    ("name", "data", "reaction"),
+    [
+        ("OrderFormSubmitted", {"order_id": "O", "attempt": 1}, ("start", "O", 1)),
+        ("OrderFormResumed", {"order_id": "O", "attempt": 2}, ("start", "O", 2)),
+        ("OrderFormReviewed", {"order_id": "O"}, ("answer", "O", "E:1:x")),
+        ("OrderFormExecuted", {"order_id": "O"}, ("answer", "O", "E:1:x")),
+        ("OrderFormCancelled", {"order_id": "O"}, ("answer", "O", "E:1:x")),
+        ("OrderFormActivated", {"order_id": "O"}, ("caps", "O", "E:1:x")),
+        ("LeadCreated", {"lead_id": "L"}, ("recheck", "L", "E:1:x")),
+    ],
+)
+def test_what_an_event_sets_going(name: str, data: dict[str, object], reaction: tuple[Any, ...]) -> None:
+    world = Reactions()
+    world.consume(envelope(name, **data))
+    assert world.done == [reaction]
+
+
+@pytest.mark.mission("CRM-7", "USE-4")
+@pytest.mark.parametrize(
+    ("name", "data", "mailed"),
+    [
+        ("NoteCreated", {"note_id": "N", "related_to": "C", "priority": "urgent", "owner_id": ""}, True),
+        ("NoteCreated", {"note_id": "N", "related_to": "C", "priority": "high", "owner_id": ""}, True),
+        ("NoteCreated", {"note_id": "N", "related_to": "C", "priority": "medium", "owner_id": ""}, False),
+        ("SpendCapAlertRaised", {"account_id": "A", "cap": "spend", "threshold_percent": 80, "cycle": "2026-11"}, True),
+        ("OrderFormBlocked", {"order_id": "O", "step": "provision", "reason": "no price"}, True),
+        ("LeadScoreChanged", {"lead_id": "L"}, False),
+        ("OfferCreated", {}, False),
+    ],
+)
+def test_people_are_told_by_mail_of_what_is_loud(name: str, data: dict[str, object], mailed: bool) -> None:
+    world = Reactions()
+    answer = world.consume(envelope(name, **data))
+    assert (answer == "mailed") is mailed
+    assert [each[:3] for each in world.done] == ([("mail", "E:1:x", "ops@example.com")] if mailed else [])
+
+
+def test_without_an_address_nobody_is_mailed() -> None:
+    world = Reactions(mail_to="")
+    world.consume(envelope("OrderFormBlocked", order_id="O", step="s", reason="r"))
+    assert world.done == []
+
+
+@pytest.mark.mission("BUS-2")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"source": "revops"},
+        envelope("OrderFormExecuted", source="elsewhere", order_id="O"),
+        {"source": "revops", "detail-type": "LeadCreated", "detail": "text"},
+        {"source": "revops", "detail-type": "LeadCreated", "detail": {"id": "x", "data": []}},
+        {"source": "revops", "detail-type": "LeadCreated", "detail": {"data": {"lead_id": "L"}}},
+        {"source": "revops", "detail-type": "LeadCreated", "detail": None},
+    ],
+    ids=str,
+)
+def test_what_is_no_event_of_ours_is_refused(wrong: dict[str, Any]) -> None:
+    world = Reactions()
+    with pytest.raises(Invalid):
+        world.consume(wrong)
+    assert world.done == []
