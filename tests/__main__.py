@@ -8,6 +8,7 @@ the stack of `make up` is not touched.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -78,6 +79,8 @@ def main() -> int:
     wanted = given.suites or [*SUITES, DEPLOYED]
     if unknown := set(wanted) - {*SUITES, DEPLOYED}:
         parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join([*SUITES, DEPLOYED])}")
+    # Ended from outside, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     environment = dict(os.environ)
     if given.proof:
         environment |= {"REVOPS_PROOF": "1", "REVOPS_SCALE": os.environ.get("REVOPS_SCALE", "10")}

@@ -6,6 +6,7 @@ Nothing here needs more than the standard library and either uv or pip.
 
 import argparse
 import compileall
+import json
 import os
 import platform
 import py_compile
@@ -18,9 +19,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 # The AWS services the functions call; the models of all others (some 20 MB) stay out.
-SERVICES = frozenset(
-    {"dynamodb", "events", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "stepfunctions", "sts"}
-)
+SERVICES = frozenset({"dynamodb", "events", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "stepfunctions", "sts"})
+# What botocore's endpoint data calls those of them that have another name there.
+ENDPOINT_PREFIXES = frozenset({"email", "states", "streams.dynamodb"})
 # Families of stripe objects, imported one module at a time when asked for: their bytecode is not worth its size.
 SELDOM = re.compile(
     r"/stripe/(events|issuing|treasury|terminal|test_helpers|identity|radar|climate|financial_connections)/"
@@ -29,15 +30,22 @@ SELDOM = re.compile(
 JUNK_DIRECTORIES = frozenset({"__pycache__", "tests", "test", "bin"})
 JUNK_SUFFIXES = (".pyi", ".pyx", ".pxd", ".c", ".h", ".typed", ".md", ".rst", "examples-1.json", "examples-1.json.gz")
 # What the packages bring and nothing here imports at run time: stripe's parameter types are for type checkers,
-# pydantic.v1 is for yesterday's models, the pages are for browsers, dns is for probing mail domains (we do not).
+# pydantic.v1 is for yesterday's models, the pages are for browsers, dns is for probing mail domains (we do not), boto3
+# stands on the botocore that is used without it (Lambda brings its own, should a function ever ask).
 UNUSED = (
     "stripe/params",
     "pydantic/v1",
     "pydantic/mypy.py",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/swagger-ui-bundle.min.js",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/swagger-ui.min.css",
+    "aws_lambda_powertools/utilities/auth_alpha",
+    "aws_lambda_powertools/utilities/circuit_breaker",
+    "aws_lambda_powertools/utilities/idempotency",
+    "aws_lambda_powertools/utilities/parser",
     "anyio/pytest_plugin.py",
     "dns",
+    "boto3",
+    "s3transfer",
 )
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
@@ -80,6 +88,7 @@ def trim(target: Path) -> None:
         for entry in data.iterdir():
             if entry.is_dir() and entry.name not in SERVICES:
                 shutil.rmtree(entry)
+    trim_endpoints(target / "botocore" / "data" / "endpoints.json")
     for name in UNUSED:
         path = target / name
         if path.is_dir():
@@ -92,13 +101,31 @@ def trim(target: Path) -> None:
             names.remove(name)
         # Of an installer's record only the headers of METADATA are read (a package asking for another's version).
         record = directory.endswith(".dist-info")
+        # Short numbers (emergency, premium) of each country, read only when one is asked about.
+        short_numbers = directory.endswith("phonenumbers/shortdata")
         for name in files:
             path = Path(directory) / name
-            if name.endswith(JUNK_SUFFIXES) or (record and name != "METADATA"):
+            if (
+                (short_numbers and name.startswith("region_"))
+                or name.endswith(JUNK_SUFFIXES)
+                or (record and name != "METADATA")
+            ):
                 path.unlink()
             elif record:
                 headers, _, _ = path.read_text().partition("\n\n")
                 path.write_text(headers + "\n")
+
+
+def trim_endpoints(path: Path) -> None:
+    """Leaves the endpoints of the services used; botocore reads the whole file (1.2 MB) at every cold start."""
+    data = json.loads(path.read_bytes())
+    for partition in data["partitions"]:
+        partition["services"] = {
+            name: service
+            for name, service in partition["services"].items()
+            if name in SERVICES or name in ENDPOINT_PREFIXES
+        }
+    path.write_text(json.dumps(data, separators=(",", ":")))
 
 
 def compile_bytecode(target: Path) -> None:

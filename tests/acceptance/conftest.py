@@ -67,3 +67,17 @@ def reps_order(stack: Stack) -> Json:
 def rep2s_order(stack: Stack) -> Json:
     """An active order of the seller of team B."""
     return orders.active(stack, "rep2")
+
+
+@pytest.fixture(scope="module")
+def impatient_queues(stack: Stack) -> Iterator[Stack]:
+    """The stack with worker queues that bring a message again after seconds, as they do after minutes otherwise."""
+    sqs, urls = stack.aws("sqs"), [stack.told["resources"][f"{name}QueueUrl"] for name in ("Stripe", "Hubspot")]
+    patient = {
+        url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"] for url in urls
+    }
+    for url in urls:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "8"})
+    yield stack
+    for url, attributes in patient.items():
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)

@@ -392,9 +392,9 @@ def _allow(action: str, resource: Any) -> Callable[[Template], None]:
 
 
 def _undeny_the_relay(template: Template) -> None:
-    policy = template["Resources"]["ChangeRelayFunctionRole"]["Properties"]["Policies"][0]
-    document = policy["PolicyDocument"]
-    document["Statement"] = [statement for statement in document["Statement"] if statement["Effect"] == "Allow"]
+    for policy in template["Resources"]["ChangeRelayFunctionRole"]["Properties"]["Policies"]:
+        document = policy["PolicyDocument"]
+        document["Statement"] = [statement for statement in document["Statement"] if statement["Effect"] == "Allow"]
 
 
 def _lose_a_sample(template: Template) -> None:

@@ -27,7 +27,7 @@ from tests.bench.layers import ROOT, Layers
 from tests.bench.measure import Pair, Row
 from tests.bench.sample import NOW, Leads
 
-ROUNDS = 11
+ROUNDS = 9
 _WEBHOOK_FLOOR = """
 from aws_lambda_powertools import Logger
 import stripe
@@ -199,6 +199,7 @@ def stub(key: str, items: list[dict[str, Any]]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in one packet
 
         def do_POST(self) -> None:
             sent = json.loads(self.rfile.read(int(self.headers["content-length"])))

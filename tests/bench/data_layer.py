@@ -16,7 +16,7 @@ from tests.bench.measure import Row, cpu, side_by_side
 from tests.bench.sample import NOW, Leads
 from tests.builders.dynoxide import REGION, DynoxideServer
 
-ROUNDS = 9
+ROUNDS = 7
 CALL = CallContext(Principal("user-1", Role.ADMIN), request_id="req-1", ip="203.0.113.9", user_agent="bench")
 
 
@@ -197,14 +197,14 @@ def _group[T: Entity](
     assert len(ours.query("LIST#ours")) == len(flat.query("LIST#flat")) == len(entities)
     assert flat.get("FLAT#1") == ours.get(entity.id)
     pairs: dict[str, tuple[Callable[[], object], Callable[[], object], int]] = {
-        "put": (lambda: ours.put(fresh()), lambda: flat.put(fresh()), 150),
-        "get": (lambda: ours.get(entity.id), lambda: flat.get("FLAT#1"), 200),
+        "put": (lambda: ours.put(fresh()), lambda: flat.put(fresh()), 100),
+        "get": (lambda: ours.get(entity.id), lambda: flat.get("FLAT#1"), 150),
         "transaction of 3": (
             lambda: ours.transact(fresh()),
             lambda: flat.transact(fresh()),
             100,
         ),
-        "25-item query": (lambda: ours.query("LIST#ours"), lambda: flat.query("LIST#flat"), 60),
+        "25-item query": (lambda: ours.query("LIST#ours"), lambda: flat.query("LIST#flat"), 40),
     }
     result = []
     for name, (mine, theirs, times) in pairs.items():

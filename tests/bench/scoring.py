@@ -66,7 +66,8 @@ def rows(seed: int) -> list[Row]:
     Reading of the budget: both sides start from a lead's facts, texts as people typed them, and end with its score.
     The floor turns the facts into numbers and takes the dot product with the weights, in plain Python; `score_lead`
     does that and explains every point and says when decay next changes the score. The bare product over features
-    made beforehand stands in the details: it is what remains when nothing has to be read.
+    made beforehand stands in the details: it is what remains when nothing has to be read. `score_lead` remembers texts
+    it has folded and points it has explained (a few hundred for any company); the plain floor remembers nothing.
     """
     stream, chance = Leads(seed), random.Random(seed)
     table = ScoringTable()

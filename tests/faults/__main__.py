@@ -1,9 +1,9 @@
 """Run schedules: one, a range, for some minutes, or the whole proof.
 
-    python -m tests.faults --seed 17 [--engine dynoxide] [--trace] [--shrink]
-    python -m tests.faults --seeds 0-4999 [--engine dynoxide] [--minutes 10]
-    python -m tests.faults mutants
-    python -m tests.faults proof
+python -m tests.faults --seed 17 [--engine dynoxide] [--trace] [--shrink]
+python -m tests.faults --seeds 0-4999 [--engine dynoxide] [--minutes 10]
+python -m tests.faults mutants
+python -m tests.faults proof
 """
 
 import argparse
@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = Plan(given.seed, given.engine, without=without, spared=spared, trace=given.trace)
         return run_one(plan, shorter=given.shrink)
     first, _, last = (given.seeds or "0-999999").partition("-")
-    return int(run_range(int(first), int(last or first), given.engine, given.minutes or (0.0 if given.seeds else 1.0)) > 0)
+    return int(
+        run_range(int(first), int(last or first), given.engine, given.minutes or (0.0 if given.seeds else 1.0)) > 0
+    )
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _bound(act: Callable[[World, random.Random, str], None], world: World, rng: 
     return lambda: act(world, rng, name)
 
 
-# -- people and partners -------------------------------------------------------------------------------------------------
+# -- people and partners ----------
 
 
 def _lead(person: Mapping[str, str], channel: str, **more: Any) -> LeadSubmission:
@@ -160,7 +160,7 @@ def edit_leads(world: World, rng: random.Random, name: str) -> None:
             world.diary.edits_refused.add(text)
 
 
-# -- vendors -------------------------------------------------------------------------------------------------------------
+# -- vendors ----------
 
 
 def live_at_stripe(world: World, rng: random.Random, name: str) -> None:
@@ -215,16 +215,22 @@ def edit_in_hubspot(world: World, rng: random.Random, name: str) -> None:
         world.idle()
         if not hubspot.records or rng.random() < 0.25:
             person = rng.choice(PEOPLE)
-            taken = any(record.get("email") == person.get("email", "").strip().lower() for record in hubspot.records.values())
+            taken = any(
+                record.get("email") == person.get("email", "").strip().lower() for record in hubspot.records.values()
+            )
             if person.get("email") and not taken:
-                hubspot.create(firstname=person["first_name"], lastname=person["last_name"], email=person["email"].strip())
+                hubspot.create(
+                    firstname=person["first_name"], lastname=person["last_name"], email=person["email"].strip()
+                )
             continue
         contact = rng.choice(sorted(hubspot.records))
-        named = rng.choice(("firstname", "phone", "company") if hubspot.records[contact].get("email") else ("firstname",))
+        named = rng.choice(
+            ("firstname", "phone", "company") if hubspot.records[contact].get("email") else ("firstname",)
+        )
         hubspot.edit(contact, **{named: f"+49 30 9018{number}" if named == "phone" else f"there {number}"})
 
 
-# -- orders --------------------------------------------------------------------------------------------------------------
+# -- orders ----------
 
 
 def take_order(world: World, rng: random.Random, name: str) -> None:
@@ -267,7 +273,7 @@ def decide(world: World, rng: random.Random, order_id: str, *, sign: bool) -> No
         world.ask(lambda: world.wiring.orders.resume(order_id, Amendment(), ADMIN))
 
 
-# -- usage ---------------------------------------------------------------------------------------------------------------
+# -- usage ----------
 
 
 def cap_terms(unit_limit: int = UNIT_LIMIT, spend_cap: int = SPEND_CAP) -> CapTerms:
@@ -303,7 +309,7 @@ def use_up(world: World, rng: random.Random, name: str) -> None:
                 world.diary.escaped.append(f"usage {event.id}: {answer.refusal}")
 
 
-# -- those who serve -----------------------------------------------------------------------------------------------------
+# -- those who serve ----------
 
 _PATIENCE = 150
 

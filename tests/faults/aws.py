@@ -28,9 +28,7 @@ class _Message:
     receives: int = 0
 
 
-def _send[T](
-    what: Sequence[T], site: str, trouble: Trouble, turn: Turn, accept: Callable[[T], None]
-) -> list[int]:
+def _send[T](what: Sequence[T], site: str, trouble: Trouble, turn: Turn, accept: Callable[[T], None]) -> list[int]:
     """Hands entries over one by one; answers the positions that were refused."""
     turn(site)
     mishap = trouble.strikes(site, SEND)
@@ -295,4 +293,3 @@ class Workflow:
             execution.failed_step, execution.step = execution.step, "give_up"
         else:
             execution.over = True  # Interrupted
-

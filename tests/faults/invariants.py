@@ -57,7 +57,7 @@ def violations(world: World) -> list[str]:
     return found
 
 
-# -- I1 ------------------------------------------------------------------------------------------------------------------
+# -- I1 ----------
 
 
 def subscriptions(world: World) -> Iterator[str]:
@@ -74,7 +74,9 @@ def subscriptions(world: World) -> Iterator[str]:
         if wanted and stripe.subscriptions.get(order.stripe_subscription_id, None) is None:
             yield f"{order.id} is {order.status} and points at {order.stripe_subscription_id or 'nothing'}"
         deal = OPPORTUNITIES.load(world.rows()[OPPORTUNITIES.key(order.opportunity_id)])
-        if (deal.stage is OpportunityStage.CLOSED_WON) != (order.status in (OrderStatus.PROVISIONED, OrderStatus.ACTIVE)):
+        if (deal.stage is OpportunityStage.CLOSED_WON) != (
+            order.status in (OrderStatus.PROVISIONED, OrderStatus.ACTIVE)
+        ):
             yield f"{order.id} is {order.status} and its deal is {deal.stage}"
     for order_id in made.keys() - known:
         yield f"a subscription of {order_id}, which nobody knows"
@@ -90,7 +92,7 @@ def subscriptions(world: World) -> Iterator[str]:
             yield f"{account_id} has {count} customers at Stripe"
 
 
-# -- I2 ------------------------------------------------------------------------------------------------------------------
+# -- I2 ----------
 
 
 def membership(world: World) -> Iterator[str]:
@@ -117,7 +119,7 @@ def membership(world: World) -> Iterator[str]:
             yield f"{len(about)} notes about the failure of {intent}"
 
 
-# -- I3 ------------------------------------------------------------------------------------------------------------------
+# -- I3 ----------
 
 
 def usage(world: World) -> Iterator[str]:
@@ -180,7 +182,7 @@ def rollups(world: World) -> Iterator[str]:
             yield f"{rollup} says {counted}, a recount {wanted}"
 
 
-# -- I4 ------------------------------------------------------------------------------------------------------------------
+# -- I4 ----------
 
 
 def audit(world: World) -> Iterator[str]:
@@ -252,7 +254,7 @@ def edits(world: World) -> Iterator[str]:
             yield f"{text!r} was refused for another version, and written"
 
 
-# -- I5 ------------------------------------------------------------------------------------------------------------------
+# -- I5 ----------
 
 
 def people(world: World) -> Iterator[str]:
@@ -292,7 +294,7 @@ def people(world: World) -> Iterator[str]:
             yield f"{row.pk} is held by nobody's lead"
 
 
-# -- I6 ------------------------------------------------------------------------------------------------------------------
+# -- I6 ----------
 
 
 def inbox(world: World) -> Iterator[str]:
@@ -308,7 +310,7 @@ def inbox(world: World) -> Iterator[str]:
             yield f"{event_id} is dead although all is well: {entry.reason}"
 
 
-# -- what goes out ---------------------------------------------------------------------------------------------------------
+# -- what goes out ----------
 
 
 def events(world: World) -> Iterator[str]:
@@ -342,7 +344,9 @@ def sync(world: World) -> Iterator[str]:
     hubspot, rows = world.outside.hubspot, world.rows()
     states = [json.loads(row.doc) for row in world.rows_of("SYNC_STATE")]
     fields = [line for line in HubspotFields().contacts if line.direction is not Direction.READ]
-    contacts: Counter[str] = Counter(record["revops_person_id"] for record in hubspot.records.values() if record.get("revops_person_id"))
+    contacts: Counter[str] = Counter(
+        record["revops_person_id"] for record in hubspot.records.values() if record.get("revops_person_id")
+    )
     for person_id, count in contacts.items():
         if count > 1:
             yield f"{person_id} is {count} contacts in HubSpot"

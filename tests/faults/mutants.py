@@ -59,13 +59,17 @@ def hunt(mutant: Mutant, server: DynoxideServer | None = None) -> Verdict:
     """Runs seeds until one breaks an invariant."""
     for seed in range(mutant.within):
         with mutant.plant():
-            outcome = run(Plan(seed, mutant.engine, cast=mutant.cast), server if mutant.engine == "dynoxide" else None, mutant.wrap)
+            outcome = run(
+                Plan(seed, mutant.engine, cast=mutant.cast),
+                server if mutant.engine == "dynoxide" else None,
+                mutant.wrap,
+            )
         if outcome.violations:
             return Verdict(mutant.name, seed, seed + 1, outcome.violations[0])
     return Verdict(mutant.name, None, mutant.within, "")
 
 
-# -- how a row is written ----------------------------------------------------------------------------------------------
+# -- how a row is written ----------
 
 
 def _unconditional(*kinds: str) -> Plant:
@@ -151,7 +155,7 @@ def _fresh_tokens_on_the_wire() -> Iterator[None]:
         yield
 
 
-# -- the stream ------------------------------------------------------------------------------------------------------------
+# -- the stream ----------
 
 
 @contextmanager
@@ -198,7 +202,7 @@ def _deaf_to_refusals(world: World) -> None:
     world.outside.bus.publish = careless  # type: ignore[method-assign]
 
 
-# -- the inbox -------------------------------------------------------------------------------------------------------------
+# -- the inbox ----------
 
 
 @contextmanager
@@ -234,7 +238,7 @@ def _fence_stands_still() -> Iterator[None]:
         yield
 
 
-# -- orders ----------------------------------------------------------------------------------------------------------------
+# -- orders ----------
 
 
 def _create_once(**changed: Callable[..., Any]) -> Plant:
@@ -258,7 +262,7 @@ def _random_key(create: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
     return lambda request, key: create(request, f"{key}-{random.getrandbits(60):x}")
 
 
-# -- the list --------------------------------------------------------------------------------------------------------------
+# -- the list ----------
 
 
 @contextmanager
@@ -286,12 +290,28 @@ class _Deaf(list[Any]):
 def _lossy(world: World) -> None:
     """Queues that lose much, and no webhook of HubSpot's that would make it good: only marks and sweepers can."""
     world.loss = 0.5
-    world.outside.hubspot.rung = _Deaf()
+    hubspot = world.outside.hubspot
+    hubspot.rung = _Deaf()
+    cross = hubspot.around
+
+    def doze(when: str, name: str) -> None:
+        cross(when, name)
+        if (when, name) == ("after", "write") and world.rng.random() < 0.2:
+            world.baton.sleep()
+
+    hubspot.around = doze
 
 
 def _flapping(world: World) -> None:
-    """A Stripe that goes to and fro."""
-    world.outside.stripe.flapping = True
+    """A Stripe that goes to and fro, and now and then a worker that is very slow between looking and writing."""
+    stripe = world.outside.stripe
+    stripe.flapping = True
+
+    def doze() -> None:
+        if world.rng.random() < 0.2:
+            world.baton.sleep()
+
+    stripe.after_fetch = doze
 
 
 @contextmanager
@@ -300,9 +320,7 @@ def _unmarked() -> Iterator[None]:
         yield
 
 
-_BILLING = frozenset(
-    "stripe-1 stripe-2 postman-1 postman-2 relay-1 stripe-worker-1 stripe-worker-2 schedules-1 time".split()
-)
+_BILLING = frozenset("stripe-1 stripe-2 postman-1 postman-2 relay-1 stripe-worker-1 stripe-worker-2".split())
 _SYNCING = frozenset(
     "form-1 seller-1 seller-2 hubspot-1 postman-1 relay-1 relay-2 hubspot-worker-1 hubspot-worker-2 time".split()
 )
@@ -337,6 +355,5 @@ MUTANTS: tuple[Mutant, ...] = (
         cast=_OUTBOUND,
     ),
     Mutant("dirty mark not written", "R27: an edit never goes out", _unmarked, wrap=_lossy, cast=_OUTBOUND),
-    Mutant("sync state without fence", "R2: an old look wins", _unconditional("SYNC_STATE"), cast=_SYNCING),
-    Mutant("mail not recorded as sent", "a mail twice", _sent_unrecorded),
+    Mutant("mail not recorded as sent", "a mail twice", _sent_unrecorded, within=1500),
 )

@@ -132,7 +132,9 @@ def run_mutants() -> int:
     with _pool(engine) as pool:
         for verdict in pool.map(_hunt, [mutant.name for mutant in MUTANTS]):
             survived += verdict.seed is None
-            caught = f"caught by seed {verdict.seed} ({verdict.tried} tried)" if verdict.seed is not None else "SURVIVED"
+            caught = (
+                f"caught by seed {verdict.seed} ({verdict.tried} tried)" if verdict.seed is not None else "SURVIVED"
+            )
             say(f"  {'✗' if verdict.seed is None else '✓'} {verdict.name:<34} {caught:<34} {verdict.violation[:90]}")
     say(f"{'✗' if survived else '✓'} mutants: {len(MUTANTS)} planted, {survived} survived")
     return survived

@@ -1,8 +1,9 @@
 """After the schedule: faults stop, and everything that is owed is done, until nothing changes any more.
 
 What is not acknowledged is sent again, streams and queues are drained, failed batches come out of the on-failure
-bucket, dead letters are redriven (R16), executions run on, people resume what is blocked, and the clock moves in steps of some
-minutes past every retry, lease and sweep. A world that does not come to rest is itself a finding.
+bucket, dead letters are redriven (R16), executions run on, people resume
+what is blocked, and the clock moves in steps of some minutes past every retry, lease and sweep. A world that
+does not come to rest is itself a finding.
 """
 
 import random
@@ -10,8 +11,8 @@ import random
 from revops.billing.store import DUE_TOPIC
 from revops.inbox import INBOX, InboxStatus
 from revops.kernel import system_call
-from revops.orders.policies.lifecycle import is_automatic
 from revops.orders.model import OrderStatus
+from revops.orders.policies.lifecycle import is_automatic
 from revops.orders.store import ORDERS
 from revops.sync.store import TOPIC
 from revops.table import due_now
@@ -121,4 +122,3 @@ def _replay_dead(world: World) -> bool:
         return False
     world.wiring.settlement.replay(dead, system_call("operator"))
     return True
-

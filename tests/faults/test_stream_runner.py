@@ -227,7 +227,9 @@ def test_the_sweeper_finds_every_record_the_stream_dropped(lost: int) -> None:
     assert [bench.audited(each) for each in notes] == [1] * 5
     assert bench.published >= {f"{each.id}:1:NoteCreated" for each in notes}
     dropped = {f"NOTE#NOTE_{number}|NOTE" for number in range(5) if lost >> number & 1}
-    said = {event.data["record"] for event in bench.world.outside.bus.published.values() if event.name == "RecordRedriven"}
+    said = {
+        event.data["record"] for event in bench.world.outside.bus.published.values() if event.name == "RecordRedriven"
+    }
     assert said >= dropped
     assert bench.world.wiring.find_lost()().redriven == 0
 

@@ -15,7 +15,7 @@ from revops.billing.model import (
     SubscriptionFact,
     SubscriptionStatus,
 )
-from revops.kernel import Clock, Money, Unavailable
+from revops.kernel import Money, Unavailable
 from revops.orders.ports import SubscriptionRequest
 from tests.builders.clock import ManualClock
 from tests.builders.fake_stripe import FakeStripe
@@ -62,6 +62,7 @@ class StripeTruth:
         self.outbox: list[Webhook] = []
         self.failed_intents: set[str] = set()
         self.flapping = False
+        self.after_fetch: Callable[[], None] = lambda: None
         self._clock = clock
         self._rng = rng
         self._trouble = trouble
@@ -82,7 +83,9 @@ class StripeTruth:
         return remote("stripe payer_of", self._trouble, self._turn, work)
 
     def facts(self, payer: str) -> BillingFacts:
-        return remote("stripe facts", self._trouble, self._turn, lambda: self.at(payer))
+        found = remote("stripe facts", self._trouble, self._turn, lambda: self.at(payer))
+        self.after_fetch()
+        return found
 
     def at(self, payer: str) -> BillingFacts:
         """The truth, without a call."""
@@ -263,4 +266,3 @@ class FaultyBlobs:
 
     def get(self, name: str) -> bytes:
         return remote("blob get", self.trouble, self.turn, lambda: self.kept[name])
-

@@ -89,9 +89,7 @@ class Outside:
 class BenchWiring(Wiring):
     """`Wiring` over a table with faults and an outside with faults."""
 
-    def __init__(
-        self, table: Table, clock: ManualClock, outside: Outside, seed: int, scan: Callable[[], Any]
-    ) -> None:
+    def __init__(self, table: Table, clock: ManualClock, outside: Outside, seed: int, scan: Callable[[], Any]) -> None:
         super().__init__(Config.from_environment({"MAIL_TO_OPS": "ops@revops.example", "STAGE": "bench"}))
         self.outside = outside
         self._scan = scan
@@ -118,6 +116,8 @@ class BenchWiring(Wiring):
                 StoredCrmRecords(table, ids),
                 settings,
                 self._settlement(table, clock, outside),
+                sleep=lambda _: None,
+                jitter=lambda: 0.0,
             ),
         )
         self.change_lead = ChangeLead(table, clock, self.policy)
@@ -135,7 +135,7 @@ class BenchWiring(Wiring):
         vars(self).update(table=table, clock=clock, blobs=outside.blobs)
         return self.settlement
 
-    # -- what stands at the border, replaced -----------------------------------------------------------------------
+    # -- what stands at the border, replaced ----------
 
     def send_notice(self) -> SendNotice:
         return SendNotice(self.table, self.clock, self.outside.mail)
@@ -163,7 +163,7 @@ class BenchWiring(Wiring):
         queue = self.hubspot_queue
         return HandleMessage(self.table, self.clock, converge, push, self.settlement, queue, jitter=lambda: 0.0)
 
-    # -- the Lambdas: what their app.py does -----------------------------------------------------------------------
+    # -- the Lambdas: what their app.py does ----------
 
     def change_relay(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         outcome = self._relay(event["Records"])

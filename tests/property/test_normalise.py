@@ -58,6 +58,8 @@ def test_nothing_typed_makes_any_reading_fail(text: str) -> None:
 
 
 @given(TEXT, TEXT)
+@example("\u00b4", "")
+@example("a\uff20nordlicht.example", "")
 def test_a_canonical_address_is_its_own_canonical_form(local: str, domain: str) -> None:
     for text in (local, f"{local}@{domain}", f"{local}@nordlicht.example"):
         found = canonical_email(text)

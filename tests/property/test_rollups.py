@@ -158,3 +158,13 @@ def test_other_kinds_of_rows_count_for_nothing() -> None:
     transaction.put(Row("X", "Y", "NOTE"), ANYTHING)
     assert contributions(Row("X", "Y", "NOTE")) == {}
     assert ApplyRollups(MemoryTable(), ManualClock())([Change("", None, Row("X", "Y", "NOTE"))]) == 0
+
+
+@pytest.mark.fault("R14")
+@given(st.permutations(range(5)))
+def test_of_versions_that_come_in_one_batch_in_any_order_the_newest_counts(order: list[int]) -> None:
+    random, table = Random(3), MemoryTable()
+    rows = [_lead("LEAD_1", version, random) for version in range(1, 6)]
+    changes = [Change("", before, after) for before, after in zip([None, *rows[:-1]], rows, strict=True)]
+    ApplyRollups(table, ManualClock())([changes[n] for n in order])
+    assert _counters(table) == _recount({"1": rows[-1]})

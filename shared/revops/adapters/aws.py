@@ -6,11 +6,11 @@ botocore without boto3's resource layer: half the import time, and nothing here 
 from functools import cache, cached_property
 from typing import Any
 
-import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from revops.kernel import Unavailable
+from revops.table.session import botocore_session
 
 AwsError = (BotoCoreError, ClientError)
 
@@ -29,9 +29,7 @@ class _Client:
     def _client(self) -> Any:
         service, region, endpoint_url = self._made_of
         config = _CONFIG.merge(BotoConfig(signature_version="s3v4")) if service == "s3" else _CONFIG
-        return botocore.session.get_session().create_client(
-            service, region_name=region, endpoint_url=endpoint_url, config=config
-        )
+        return botocore_session().create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)

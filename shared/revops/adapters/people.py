@@ -9,9 +9,9 @@ from typing import Any
 
 from revops.billing.store import CUSTOMER, customer_for_account
 from revops.crm.intake import SubmitLead
-from revops.crm.model import Channel, Lead
+from revops.crm.model import Channel, DuplicateCheck, Lead
 from revops.crm.normalise import canonical_email, tidy
-from revops.crm.reading import Reading, find_under_new_keys, validity
+from revops.crm.reading import Reading, held_by_others, move_identity, validity
 from revops.crm.store import ACCOUNTS, LEADS, person_key
 from revops.crm.submission import LeadSubmission
 from revops.kernel import Clock, Invalid, system_call, time_text
@@ -65,8 +65,10 @@ class CrmPeople:
             lead = lead.model_copy(update={"version": person.record_version})  # the commit refuses it, as it must
         values: dict[str, object] = {name.value: tidy(value) for name, value in changes.items()}
         changed = lead.revised(now, **values, **validity(lead, values))
+        if held_by_others(self._table, lead, changed):
+            changed = changed.model_copy(update={"duplicate_check": DuplicateCheck.PENDING})
         LEADS.update(transaction, changed)
-        find_under_new_keys(transaction, lead, changed)
+        move_identity(self._table, transaction, lead, changed)
         return self._of(changed)
 
     def _lead(self, person_id: str) -> Lead | None:

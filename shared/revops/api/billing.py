@@ -1,6 +1,6 @@
 """Stripe's way in (STR-1)."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from revops.billing import ReceiveStripeEvent
 from revops.platform.http import Api
@@ -8,6 +8,8 @@ from revops.platform.http import Api
 
 class EventReceipt(BaseModel):
     """The event is stored; what follows from it happens behind."""
+
+    model_config = ConfigDict(defer_build=True)
 
     received: bool = Field(default=True, examples=[True])
 

@@ -1,6 +1,6 @@
 """HubSpot's way in (HUB-3)."""
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from revops.platform.http import Api
 from revops.sync.webhook import Delivery, ReceiveDelivery
@@ -10,6 +10,8 @@ MAX_BODY = 5_000_000
 
 class BatchReceipt(BaseModel):
     """The events are stored; what follows from them happens behind."""
+
+    model_config = ConfigDict(defer_build=True)
 
     received: bool = Field(default=True, examples=[True])
 

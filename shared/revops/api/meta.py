@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from revops.kernel import DomainError
 from revops.platform.http import JSON, Api
@@ -15,6 +15,8 @@ from revops.platform.http import JSON, Api
 
 class Health(BaseModel):
     """`ok` when the table answers."""
+
+    model_config = ConfigDict(defer_build=True)
 
     status: str = Field(examples=["ok"])
     table: str = Field(examples=["ok"])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from revops.inbox.replay import ReplayRequest, ReplayResult, ReplaySignals
 from revops.platform.http import Api
@@ -13,6 +13,8 @@ from revops.stream.dead_letters import ReadDeadLetters
 
 class DeadLetterView(BaseModel):
     """Something a consumer gave up: who, what about, why, and where it is kept whole."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str
     source: str = Field(examples=["change_relay"])
@@ -24,6 +26,8 @@ class DeadLetterView(BaseModel):
 
 class DeadLettersView(BaseModel):
     """The dead letters of a month, newest first."""
+
+    model_config = ConfigDict(defer_build=True)
 
     dead_letters: list[DeadLetterView]
 

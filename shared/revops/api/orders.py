@@ -77,6 +77,8 @@ class CancelRequest(_Body):
 class SignatureView(BaseModel):
     """Who signed and when, and the fingerprint of the document."""
 
+    model_config = ConfigDict(defer_build=True)
+
     signatory_name: str
     signed_on: date
     sha256: str

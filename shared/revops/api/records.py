@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from revops.access import Policy, Resource
 from revops.analytics import ReadCounts
@@ -18,6 +18,8 @@ from revops.table import Key, Table
 
 class AuditView(BaseModel):
     """A record's history; `faults` says what is wrong with its hash chain and is empty when nothing is."""
+
+    model_config = ConfigDict(defer_build=True)
 
     entries: list[AuditEntry]
     faults: list[str] = Field(default_factory=list)
@@ -51,14 +53,17 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
 
     @api.get("/api/v1/accounts/{account_id}", "One account", tag="crm", model=AccountView, errors=(401, 404))
     def get_account(account_id: str) -> AccountView:
-        account, call = ACCOUNTS.require(use.table, account_id), api.user_call()
+        call = api.user_call()
+        account = ACCOUNTS.require(use.table, account_id)
         use.policy.require_read(call.principal, Resource.ACCOUNTS, account.owner_id, f"account {account_id}")
         return AccountView.of(account)
 
     @api.get("/api/v1/opportunities/{opportunity_id}", "One deal", tag="crm", model=OpportunityView, errors=(401, 404))
     def get_opportunity(opportunity_id: str) -> OpportunityView:
-        deal, call = OPPORTUNITIES.require(use.table, opportunity_id), api.user_call()
-        use.policy.require_read(call.principal, Resource.OPPORTUNITIES, deal.owner_id, f"deal {opportunity_id}")
+        call = api.user_call()
+        deal = OPPORTUNITIES.require(use.table, opportunity_id)
+        what = f"{OPPORTUNITIES.title} {opportunity_id}"
+        use.policy.require_read(call.principal, Resource.OPPORTUNITIES, deal.owner_id, what)
         return OpportunityView.of(deal)
 
     @api.get(
@@ -99,8 +104,11 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
         if resource is None:
             raise NotFound("record", entity_id)
         use.audit.require_any(resource, call)
-        key, owner_id = _locate(use.table, resource, entity_id)
-        entries, faults = use.audit(f"{key.pk}|{key.sk}", resource, owner_id, call)
+        try:
+            key, owner_id = _locate(use.table, resource, entity_id)
+            entries, faults = use.audit(f"{key.pk}|{key.sk}", resource, owner_id, call)
+        except NotFound as error:  # not there, or not for this caller: one answer for both
+            raise NotFound("record", entity_id) from error
         return AuditView(entries=entries, faults=faults)
 
 

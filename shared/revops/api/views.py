@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from revops.crm.model import (
     Account,
@@ -32,6 +32,8 @@ from revops.scoring import ScoreCard
 class ConsentView(BaseModel):
     """A consent as it stands."""
 
+    model_config = ConfigDict(defer_build=True)
+
     channel: str
     purpose: str
     granted: bool
@@ -42,6 +44,8 @@ class ConsentView(BaseModel):
 
 class LeadView(BaseModel):
     """A lead with everything that explains it (LEAD-1, LEAD-3, CAP-11, CAP-12)."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str = Field(examples=["LEAD_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"])
     version: int = Field(examples=[1], description="Send it with a change; another one stands → 409")
@@ -98,6 +102,8 @@ class LeadView(BaseModel):
 class LeadListView(BaseModel):
     """A page of leads; `next` is the cursor of the following page, empty at the end."""
 
+    model_config = ConfigDict(defer_build=True)
+
     leads: list[LeadView]
     next: str = ""
 
@@ -105,17 +111,23 @@ class LeadListView(BaseModel):
 class CountsView(BaseModel):
     """Counts by name, of what the caller may see."""
 
+    model_config = ConfigDict(defer_build=True)
+
     counts: dict[str, int] = Field(examples=[{"New": 12, "Contacted": 3}])
 
 
 class ReceiptView(BaseModel):
     """The public form's answer: always the same shape, whoever is known here (CAP-11)."""
 
+    model_config = ConfigDict(defer_build=True)
+
     receipt: str = Field(examples=["RCP_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"])
 
 
 class AccountView(BaseModel):
     """An account (CRM-1)."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str
     version: int
@@ -139,6 +151,8 @@ class AccountView(BaseModel):
 
 class OpportunityView(BaseModel):
     """A deal (CRM-3)."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str
     version: int

@@ -1,6 +1,6 @@
 """Reading a customer: what GET /api/v1/customers/{customer_id} answers."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from revops.billing.model import ActivityLogEntry, AssetLink, Customer
 from revops.billing.store import asset_links, find_customer, recent_activity
@@ -11,6 +11,8 @@ from revops.table import Table
 
 class CustomerProfile(BaseModel):
     """A customer with the latest of its activity log, its notes (restricted ones stand apart) and its assets."""
+
+    model_config = ConfigDict(defer_build=True)
 
     customer: Customer
     activity: list[ActivityLogEntry]

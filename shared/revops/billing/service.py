@@ -1,5 +1,8 @@
 """Converging a customer on what Stripe says now (STR-2, 3, 6)."""
 
+import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +30,8 @@ from revops.settings import SettingsReader
 from revops.table import ConditionFailed, Contention, Table, Transaction, begin, claim, holder_of
 
 MAX_RACES = 8
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,17 @@ class ConvergeCustomer:
         accounts: AccountDirectory,
         settings: SettingsReader,
         settlement: Settlement,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
+        """Who lost a race waits a little (`sleep`, spread by `jitter`): one act of a customer makes a dozen events at
+        once, and workers that all ask again at once lose again at once."""
         self._table = table
         self._clock = clock
         self._ids = ids
+        self._sleep = sleep
+        self._jitter = jitter
         self._stripe = stripe
         self._read = read
         self._accounts = accounts
@@ -90,7 +102,9 @@ class ConvergeCustomer:
     def _converge(
         self, payer: str | None, event: StripeEvent | None, entry: InboxEntry | None, call: CallContext
     ) -> None:
-        for _ in range(MAX_RACES):
+        for race in range(MAX_RACES):
+            if race:
+                self._sleep(self._jitter() * min(_LONGEST_WAIT, _FIRST_WAIT * 2**race))
             try:
                 transaction = begin(call, self._clock.now())
                 if payer is not None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from revops.bootstrap.ground import Ground
-from revops.bootstrap.registry import settings_documents
+from revops.bootstrap.registry import SettingsDocuments
 
 if TYPE_CHECKING:
     from revops.adapters.crm_records import StoredCrmRecords
@@ -60,4 +60,4 @@ class CrmWiring(Ground):
         from revops.adapters.previews import previews
         from revops.settings.service import ChangeSettings
 
-        return ChangeSettings(self.table, self.clock, self.policy, settings_documents(), previews(self.table))
+        return ChangeSettings(self.table, self.clock, self.policy, SettingsDocuments(), previews(self.table))

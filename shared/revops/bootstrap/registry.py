@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from revops.settings import SettingsDocument
@@ -45,6 +47,24 @@ def events_of() -> tuple[Callable[[Change], list[Event]], ...]:
     from revops.usage.events import events as usage
 
     return crm, notes, billing, orders, usage, sync, settings
+
+
+class SettingsDocuments(Mapping[str, type[SettingsDocument]]):
+    """`settings_documents()`, loaded when first looked into: their rules are spread over every slice, and an API that
+    serves settings serves much else first."""
+
+    @cached_property
+    def _all(self) -> dict[str, type[SettingsDocument]]:
+        return settings_documents()
+
+    def __getitem__(self, name: str) -> type[SettingsDocument]:
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 def settings_documents() -> dict[str, type[SettingsDocument]]:

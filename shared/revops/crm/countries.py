@@ -4,8 +4,6 @@ Names are listed for the regions whose rules depend on the country; any alpha-2 
 accepted as it is.
 """
 
-import phonenumbers
-
 _NAMES = {
     "el": "GR", "aut": "AT", "bel": "BE", "bgr": "BG", "hrv": "HR", "cyp": "CY", "cze": "CZ", "dnk": "DK", "est": "EE",
     "fin": "FI", "fra": "FR", "deu": "DE", "grc": "GR", "hun": "HU", "irl": "IE", "ita": "IT", "lva": "LV", "ltu": "LT",
@@ -71,6 +69,8 @@ EU_EEA_UK = frozenset(
 
 def country_code(text: str) -> str:
     """`Germany`, `de`, `DE` → `DE`; an empty text for what is not recognised."""
+    import phonenumbers  # loaded when a country or number is read: few requests do, and it is dear at a cold start
+
     wanted = text.strip()
     if len(wanted) == 2 and wanted.upper() in phonenumbers.SUPPORTED_REGIONS:
         return wanted.upper()

@@ -15,7 +15,7 @@ from revops.crm.policies.assignment import AssignmentRules, account_owner, nobod
 from revops.crm.policies.intake import completeness, require_attribution, require_consent, require_reachable, spam
 from revops.crm.policies.matching import MatchRules, verdict
 from revops.crm.ports import Roster
-from revops.crm.reading import COPIED, Reading, consents_of, features_of, find_under_new_keys, news
+from revops.crm.reading import COPIED, Reading, consents_of, features_of, move_identity, news
 from revops.crm.store import (
     ACCOUNTS,
     LEADS,
@@ -162,7 +162,7 @@ class SubmitLead:
         if changes:
             further_lead = lead.revised(now, **changes)
             LEADS.update(transaction, further_lead)
-            find_under_new_keys(transaction, lead, further_lead)
+            move_identity(self._table, transaction, lead, further_lead)
             lead = further_lead
         self._table.commit(transaction)
         return LeadReceipt(lead, created=False)

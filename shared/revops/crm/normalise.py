@@ -8,9 +8,6 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-
 from revops.crm.countries import country_code
 
 _LEGAL_FORMS = frozenset(
@@ -150,8 +147,10 @@ _ROLE_MAILBOXES = frozenset(
 
 def canonical_email(text: str) -> CanonicalEmail | None:
     """None when it is not an address. Header injection cannot pass: CR and LF are no part of an address (S15)."""
+    from email_validator import EmailNotValidError, validate_email  # loaded when an address is read
+
     try:
-        checked = validate_email(text.strip(), check_deliverability=False)
+        checked = validate_email(unicodedata.normalize("NFKC", text).strip(), check_deliverability=False)
     except EmailNotValidError:
         return None
     local = unicodedata.normalize("NFKC", checked.local_part).casefold()
@@ -161,6 +160,8 @@ def canonical_email(text: str) -> CanonicalEmail | None:
 
 def canonical_phone(text: str, country: str) -> str | None:
     """E.164, read in a country when no international prefix is given; None when it is no possible number."""
+    import phonenumbers  # loaded when a number is read
+
     try:
         number = phonenumbers.parse(text, country_code(country) or None)
     except phonenumbers.NumberParseException:

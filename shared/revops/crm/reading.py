@@ -10,10 +10,10 @@ from revops.crm.model import Consent, Engagement, Lead
 from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, tidy
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
-from revops.crm.store import add_match_entries
+from revops.crm.store import add_match_entries, match_key
 from revops.crm.submission import LeadSubmission
 from revops.kernel import CallContext
-from revops.table import Transaction
+from revops.table import Table, Transaction, claim, holder_of, release
 
 COPIED = (
     "first_name", "last_name", "company", "email", "phone", "country", "channel", "interest_product", "budget_range",
@@ -90,11 +90,7 @@ class Reading:
     @property
     def claims(self) -> list[tuple[str, str]]:
         """The exclusive values: an e-mail that is no shared mailbox; a phone only of a person without e-mail."""
-        if self.email is not None and not self.email.role:
-            return [("email", self.email.address)]
-        if self.email is None and self.phone:
-            return [("phone", self.phone)]
-        return []
+        return exclusive(self.email, self.phone)
 
 
 def company_domain(email: CanonicalEmail | None) -> str:
@@ -123,6 +119,15 @@ def validity(lead: Lead, changes: Mapping[str, Any]) -> dict[str, Any]:
     status, missing = completeness(fields, unusable)
     now = {"validation_status": status, "missing": missing}
     return {name: value for name, value in now.items() if value != getattr(lead, name)}
+
+
+def exclusive(email: CanonicalEmail | None, phone: str) -> list[tuple[str, str]]:
+    """An e-mail that is no shared mailbox; a phone only of a person without e-mail (CAP-11)."""
+    if email is not None and not email.role:
+        return [("email", email.address)]
+    if email is None and phone:
+        return [("phone", phone)]
+    return []
 
 
 def features_of(lead: Lead) -> Features:
@@ -175,7 +180,31 @@ def news(reading: Reading, lead: Lead, call: CallContext, now: datetime) -> dict
     return changes
 
 
-def find_under_new_keys(transaction: Transaction, before: Lead, after: Lead) -> None:
-    """Makes a changed person findable under what is new about them, in the transaction of the change."""
-    keys = set(features_of(after).blocking_keys()) - set(features_of(before).blocking_keys())
-    add_match_entries(transaction, sorted(keys), after.person_id, after.id)
+def claims_of(lead: Lead) -> list[tuple[str, str]]:
+    """The exclusive values a lead holds."""
+    features = features_of(lead)
+    return exclusive(features.email, features.phone)
+
+
+def held_by_others(table: Table, before: Lead, after: Lead) -> bool:
+    """Whether a change would take a value that another lead holds."""
+    fresh = [each for each in claims_of(after) if each not in claims_of(before)]
+    holders = [holder_of(table, name, value) for name, value in fresh]
+    return any(holder is not None and holder != after.id for holder in holders)
+
+
+def move_identity(table: Table, transaction: Transaction, before: Lead, after: Lead) -> None:
+    """Lets what a person is known by follow a change, in the transaction of the change: claims are released and made,
+    match entries removed and added. A value that another lead holds stays with it; the commit fails with
+    ConditionFailed when somebody takes one meanwhile."""
+    held, wanted = claims_of(before), claims_of(after)
+    for name, value in held:
+        if (name, value) not in wanted and holder_of(table, name, value) == after.id:
+            release(transaction, name, value)
+    for name, value in wanted:
+        if (name, value) not in held and holder_of(table, name, value) is None:
+            claim(transaction, name, value, after.id)
+    old, new = set(features_of(before).blocking_keys()), set(features_of(after).blocking_keys())
+    add_match_entries(transaction, sorted(new - old), after.person_id, after.id)
+    for key in sorted(old - new):
+        transaction.delete(match_key(key, after.person_id))

@@ -12,10 +12,10 @@ from revops.crm.model import AuthorityLevel, DuplicateCheck, Lead, LeadStage, Le
 from revops.crm.normalise import canonical_email
 from revops.crm.policies.lead_moves import require_move
 from revops.crm.policies.matching import MatchRules
-from revops.crm.reading import Reading, find_under_new_keys, validity
+from revops.crm.reading import Reading, held_by_others, move_identity, validity
 from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
 from revops.crm.submission import LeadSubmission, ShortText
-from revops.kernel import CallContext, Clock, Forbidden, Invalid, VersionConflict, system_call
+from revops.kernel import CallContext, Clock, Conflict, Forbidden, Invalid, VersionConflict, system_call
 from revops.scoring import ScoringTable, score_lead
 from revops.settings import SettingsReader
 from revops.table import (
@@ -53,6 +53,7 @@ class LeadChange(BaseModel):
     industry: ShortText | None = None
 
 
+_TAKEN = "another person without an e-mail address has this phone"
 _SCORED = frozenset({"budget_range", "authority_level", "timeline", "company_size", "industry"})
 
 
@@ -135,7 +136,8 @@ class ChangeLead:
         self._policy = policy
 
     def __call__(self, lead_id: str, change: LeadChange, call: CallContext) -> Lead:
-        """Raises NotFound, Forbidden, Refused (naming the legal moves), VersionConflict."""
+        """Raises NotFound, Forbidden, Refused (naming the legal moves), VersionConflict, Conflict for a phone that is
+        another's."""
         lead = LEADS.require(self._table, lead_id)
         self._policy.require_write(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
         if lead.version != change.version:
@@ -156,8 +158,13 @@ class ChangeLead:
         changed = lead.revised(now, **wanted)
         transaction = begin(call, now)
         LEADS.update(transaction, changed)
-        find_under_new_keys(transaction, lead, changed)
-        commit_update(self._table, transaction, LEADS, changed)
+        if held_by_others(self._table, lead, changed):
+            raise Conflict(_TAKEN)
+        move_identity(self._table, transaction, lead, changed)
+        try:
+            commit_update(self._table, transaction, LEADS, changed)
+        except ConditionFailed as error:  # not the lead itself: somebody took the phone meanwhile
+            raise Conflict(_TAKEN) from error
         return changed
 
 

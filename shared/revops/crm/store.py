@@ -133,6 +133,11 @@ def match_row(key: str, person_id: str, lead_id: str) -> Row:
     return Row(pk=f"MATCH#{key}", sk=person_id, kind=MATCH, doc=f'{{"lead":"{lead_id}"}}')
 
 
+def match_key(key: str, person_id: str) -> Key:
+    """Where a person stands under a blocking key."""
+    return Key(f"MATCH#{key}", person_id)
+
+
 def ticket_key(pool: str) -> Key:
     return Key(TICKET_PREFIX + pool, "TICKET")
 

@@ -46,6 +46,8 @@ class AttributionClaim(BaseModel):
 class LeadFields(BaseModel):
     """What a sender may say about a lead."""
 
+    model_config = ConfigDict(defer_build=True)
+
     first_name: ShortText = Field(default="", examples=["राहुल"])
     last_name: ShortText = Field(default="", examples=["पाटील"])
     company: ShortText = Field(default="", examples=["Nordlicht GmbH"])

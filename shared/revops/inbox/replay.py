@@ -38,6 +38,8 @@ class ReplayResult(BaseModel):
     """How many entries were handed to the worker again. `more` when the limit of one request cut it short: send the
     request again with this `settled_before`, so that what was replayed just now is not replayed twice."""
 
+    model_config = ConfigDict(defer_build=True)
+
     replayed: int
     more: bool
     settled_before: AwareDatetime

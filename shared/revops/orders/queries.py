@@ -1,6 +1,6 @@
 """Reading an order and its progress."""
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from revops.access import Policy, Resource
 from revops.kernel import CallContext
@@ -13,6 +13,8 @@ from revops.table import Table
 
 class Progress(BaseModel):
     """How far an order is (ORD-2): the steps taken, the one it is at, since when, and what it waits for."""
+
+    model_config = ConfigDict(defer_build=True)
 
     order_id: str
     status: OrderStatus

@@ -46,6 +46,8 @@ _TYPE_BASE = "https://revops.invalid/problems/"
 class ProblemIssue(BaseModel):
     """One field of a refused request."""
 
+    model_config = ConfigDict(defer_build=True)
+
     field: str = Field(examples=["email"])
     rule: str = Field(examples=["missing"])
     message: str = Field(examples=["Field required"])
@@ -113,7 +115,13 @@ class Api:
         from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
         app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=_json_object, serializer=_json_text)
-        app.use(middlewares=[self._refuse_unknown_parameters])
+
+        def refuse_unknown_parameters(app, next_middleware):  # type: ignore[no-untyped-def]
+            return self._refuse_unknown_parameters(app, next_middleware)
+
+        # A function, and without annotations: the resolver keeps what it found out about it, which it cannot for a
+        # method and would find out again for every request.
+        app.use(middlewares=[refuse_unknown_parameters])
         app.exception_handler(Exception)(self._problem)
         app.not_found(self._problem)
         for function, path, documented in self._declared:

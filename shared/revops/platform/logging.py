@@ -2,16 +2,21 @@
 
 `log` takes a code from a closed list and fields from an allow-list; a field that is not on it is not written, whatever
 its value. Errors are logged as type and places in the code, without their message, which may quote the input.
+
+The lines have the keys of Powertools' Logger and are made here: its own takes 45 µs a line, half of what a request may
+cost beside its use case, and a tenth of a webhook's cold start (docs/benchmarks.md).
 """
 
+import json
 import logging
+import os
+import sys
 import traceback
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from types import TracebackType
 from typing import Any, Final
-
-from aws_lambda_powertools import Logger
 
 
 class LogCode(StrEnum):
@@ -74,14 +79,32 @@ for _library in _TALKATIVE:  # at DEBUG they write whole requests, whatever leve
 
 
 @cache
-def _logger() -> Logger:
-    return Logger()
+def _logger() -> logging.Logger:
+    """Writes each line as it is given, to standard output and nowhere else: Lambda's own handler would repeat it."""
+    logger = logging.getLogger("revops")
+    logger.propagate = False
+    logger.setLevel(os.environ.get("AWS_LAMBDA_LOG_LEVEL") or os.environ.get("LOG_LEVEL") or "INFO")
+    logger.addHandler(logging.StreamHandler(sys.stdout))
+    return logger
 
 
 def log(code: LogCode, level: str = "info", **fields: Any) -> None:
     """One JSON line. Fields outside the allow-list are dropped."""
-    allowed = {name: value for name, value in fields.items() if name in _ALLOWED}
-    getattr(_logger(), level)(code.value, code=code.name, **allowed)
+    logger, number = _logger(), logging.getLevelNamesMapping()[level.upper()]
+    if not logger.isEnabledFor(number):
+        return
+    line: dict[str, Any] = {
+        "level": level.upper(),
+        "message": code.value,
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "service": os.environ.get("POWERTOOLS_SERVICE_NAME", "revops"),
+        "code": code.name,
+    }
+    line.update((name, value) for name, value in fields.items() if name in _ALLOWED)
+    trace = os.environ.get("_X_AMZN_TRACE_ID", "")
+    if trace:
+        line["xray_trace_id"] = trace.partition(";")[0].removeprefix("Root=")
+    logger.handle(logger.makeRecord(logger.name, number, "", 0, json.dumps(line, default=str), (), None))
 
 
 def log_error(code: LogCode, error: BaseException, **fields: Any) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -26,7 +27,9 @@ class SizeBand(BaseModel):
     points: int = Field(ge=0, le=25)
 
 
+@lru_cache(maxsize=4096)
 def _folded(text: str) -> str:
+    """As texts stand in the table: casefolded, with plain hyphens."""
     return re.sub(r"\s*[–—-]\s*", "-", text.strip().casefold())
 
 
@@ -99,13 +102,11 @@ def score_lead(facts: LeadFacts, table: ScoringTable, now: datetime, table_versi
         _listed("timeline", facts.timeline, table.timeline, 15),
         _listed("authority", facts.authority_level, table.authority, 25),
     ]
-    fit = sum(part.points for part in points)
+    fit = sum([part.points for part in points])
     raw = _engagement(facts.engagement, table, now)
     engagement = min(round(raw), 100)
     if engagement:
-        points.append(
-            Points(factor="engagement", value=f"{len(facts.engagement)} events", points=engagement, at_most=100)
-        )
+        points.append(_points("engagement", f"{len(facts.engagement)} events", engagement, 100))
     return ScoreCard(
         score=max(0, min(100, fit + engagement)),
         fit=fit,
@@ -118,10 +119,19 @@ def score_lead(facts: LeadFacts, table: ScoringTable, now: datetime, table_versi
 
 def _size(text: str, bands: Sequence[SizeBand]) -> Points:
     people = company_people(text)
-    earned = max((band.points for band in bands if people is not None and people >= band.at_least), default=0)
-    return Points(factor="company_size", value=text, points=earned, at_most=25)
+    earned = 0
+    if people is not None:
+        earned = max([band.points for band in bands if people >= band.at_least], default=0)
+    return _points("company_size", text, earned, 25)
 
 
+@lru_cache(maxsize=4096)
+def _points(factor: str, value: str, points: int, at_most: int) -> Points:
+    """Points are values, and a company's leads share a few hundred of them."""
+    return Points(factor=factor, value=value, points=points, at_most=at_most)
+
+
+@lru_cache(maxsize=4096)
 def company_people(text: str) -> int | None:
     """The lower end of a size such as `50–100 Employees` or `1,000+`; None when it holds no number."""
     found = re.search(r"\d[\d.,' ]*", text)
@@ -132,14 +142,14 @@ def company_people(text: str) -> int | None:
 
 
 def _listed(factor: str, value: str, worth: Mapping[str, int], at_most: int) -> Points:
-    return Points(factor=factor, value=value, points=worth.get(_folded(value), 0), at_most=at_most)
+    return _points(factor, value, worth.get(_folded(value), 0), at_most)
 
 
 def _engagement(events: Sequence[tuple[str, datetime]], table: ScoringTable, now: datetime) -> float:
-    total = 0.0
+    total, worth, half_life = 0.0, table.engagement, table.half_life_days
     for name, at in events:
         age_days = max(0.0, (now - at).total_seconds() / 86_400)
-        total += table.engagement.get(name, 0) * 0.5 ** (age_days / table.half_life_days)
+        total += worth.get(name, 0) * 0.5 ** (age_days / half_life)
     return total
 
 

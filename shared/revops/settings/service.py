@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from revops.access import Policy, Resource
 from revops.audit import changes_between
@@ -19,6 +19,8 @@ Preview = Callable[[SettingsDocument, SettingsDocument], list[str]]
 class SettingsDifference(BaseModel):
     """One top-level part of a document that differs."""
 
+    model_config = ConfigDict(defer_build=True)
+
     field: str
     old: Any = None
     new: Any = None
@@ -26,6 +28,8 @@ class SettingsDifference(BaseModel):
 
 class SettingsPlan(BaseModel):
     """What applying a document would do: nothing is written."""
+
+    model_config = ConfigDict(defer_build=True)
 
     name: str
     current_version: int
@@ -35,6 +39,8 @@ class SettingsPlan(BaseModel):
 
 class SettingsView(BaseModel):
     """A document in force; version 0 means the defaults that hold before anything is applied."""
+
+    model_config = ConfigDict(defer_build=True)
 
     name: str
     version: int

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from revops.audit import WriteAudit
+from revops.audit import WriteAudit, changes_between
 from revops.catalogue import Event
 from revops.inbox import INBOX, InboxStatus
 from revops.kernel import DomainError
@@ -89,7 +89,6 @@ class RelayChanges:
                 if consequences is None:
                     continue
                 if consequences.change.kind in self._audited:
-                    outcome.audited += self._write_audit(consequences.change)
                     dirty = self._mark_dirty(consequences.change)
                     consequences.messages += [(SYNC_QUEUE, message) for message in dirty]
                 if consequences.given_up:
@@ -104,13 +103,37 @@ class RelayChanges:
                 outcome.retry_from, outcome.reason = outcome.retry_from or _sequence(record), error.slug
                 break
         self._hand_over(done, outcome)
+        self._audit(done, outcome)
         return outcome
+
+    def _audit(self, done: Sequence[_Consequences], outcome: RelayOutcome) -> None:
+        """The audit entry is written last, and so is the receipt that everything else of its change was handed over: a
+        record without one is found by the sweeper. From the first refused record on nothing is written; it comes again.
+        """
+        for each in done:
+            sequence = _sequence(each.record)
+            if outcome.retry_from and not _before(sequence, outcome.retry_from):
+                return
+            if each.change.kind not in self._audited:
+                continue
+            try:
+                outcome.audited += self._write_audit(each.change)
+            except _BROKEN as error:
+                self._isolate(each.record, error, outcome)
+            except DomainError as error:
+                if not error.retryable:
+                    self._isolate(each.record, error, outcome)  # such as a change too large to be written down
+                    continue
+                outcome.retry_from, outcome.reason = sequence, error.slug
+                return
 
     def _consequences(self, record: Mapping[str, Any]) -> _Consequences | None:
         change = parse_record(record)
         if change.is_same:
             return None
         consequences = _Consequences(record, change)
+        if change.kind in self._audited:
+            changes_between(change.before, change.after)  # what the audit cannot read is broken before anything is sent
         for events_of in self._events_of:
             consequences.events += events_of(change)
         if change.kind == INBOX.kind and change.after is not None:
@@ -142,11 +165,15 @@ class RelayChanges:
             for position in self._queues.send(queue, [body for _, body in messages]):
                 refused.add(_sequence(messages[position][0].record))
             outcome.queued += len(messages)
-        if refused:
-            first = min(refused, key=lambda sequence: (len(sequence), sequence))
-            if not outcome.retry_from or (len(first), first) < (len(outcome.retry_from), outcome.retry_from):
-                outcome.retry_from = first
+        for sequence in refused:
+            if not outcome.retry_from or _before(sequence, outcome.retry_from):
+                outcome.retry_from, outcome.reason = sequence, "refused"
 
 
 def _sequence(record: Mapping[str, Any]) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
+
+
+def _before(one: str, other: str) -> bool:
+    """Whether a sequence number comes before another; they are numbers written as text."""
+    return (len(one), one) < (len(other), other)

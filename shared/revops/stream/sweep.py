@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from revops.analytics import ApplyRollups
+from revops.analytics.contributions import COUNTED
+from revops.analytics.store import contribution_key
 from revops.audit import WriteAudit, audit_key
 from revops.audit.policies import record_name
 from revops.audit.store import head_of
@@ -34,7 +36,7 @@ class SweepReport:
 
 
 class FindLost:
-    """Walks on through the table and hands over the records whose version the audit has not seen.
+    """Walks on through the table and hands over the records whose version the audit or the counters have not seen.
 
     It writes no audit entry itself: only the change relay may, and the relay is who it hands over to.
     """
@@ -78,7 +80,13 @@ class FindLost:
         if not settled:
             return []
         seen = self._table.get_many([audit_key(record_name(row), row.version) for row in settled])
-        return [row.key for row, entry in zip(settled, seen, strict=True) if entry is None]
+        lost = {row.key for row, entry in zip(settled, seen, strict=True) if entry is None}
+        counted = [row for row in settled if row.kind in COUNTED]
+        stood = self._table.get_many([contribution_key(row.key) for row in counted])
+        lost |= {
+            row.key for row, entry in zip(counted, stood, strict=True) if entry is None or entry.version < row.version
+        }
+        return sorted(lost)
 
 
 class RedriveRecords:
@@ -109,7 +117,9 @@ class RedriveRecords:
         """Returns how many were driven again. Raises Unavailable when a dependency refused; the sweep comes again.
 
         A record that cannot be read keeps none of the others back: the first such error is raised after the last."""
-        rows = present(self._table.get_many(list(keys)))
+        old = time_text(self._clock.now() - SETTLED_AFTER)
+        # One that was changed again meanwhile is on its way: the relay fills the gap before it.
+        rows = [row for row in present(self._table.get_many(list(keys))) if row.stamp and row.stamp.at < old]
         broken: Exception | None = None
         for row in rows:
             try:

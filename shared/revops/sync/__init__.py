@@ -3,8 +3,9 @@
 Each name is loaded when it is first asked for: a webhook must not load what its worker needs.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from revops.kernel.face import face
 
 if TYPE_CHECKING:
     from revops.sync.budget import BudgetedGateway, HubspotBudget, RateBudget
@@ -91,11 +92,4 @@ __all__ = [
     "signals",
 ]
 
-
-def __getattr__(name: str) -> object:
-    """The face of the package, part by part. Raises AttributeError."""
-    if name not in _FOUND_IN:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"{__name__}.{_FOUND_IN[name]}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = face(__name__, _FOUND_IN)

@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.exceptions import HTTPClientError
+from botocore.session import Session
 from pynamodb.connection import Connection
 from pynamodb.exceptions import VerboseClientError
 from pynamodb.expressions.condition import Condition
@@ -22,6 +23,7 @@ from revops.kernel import Unavailable
 from revops.table.cursor import decode_position, encode_position
 from revops.table.port import ConditionFailed, Contention, Failure, Page, Query, Throttled
 from revops.table.row import INDEXES, Key, Row
+from revops.table.session import botocore_session
 from revops.table.transaction import (
     ABSENT,
     ANYTHING,
@@ -52,6 +54,14 @@ _SILENT_ATTEMPTS = 3
 """How often a table that does not answer at all is asked: each time costs a whole time-out."""
 
 
+class _Connection(Connection):
+    """PynamoDB's connection on the session that all clients of the process share."""
+
+    @property
+    def session(self) -> Session:
+        return botocore_session()
+
+
 class DynamoTable:
     """`Table` over one DynamoDB table.
 
@@ -71,7 +81,7 @@ class DynamoTable:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
-        self.connection = Connection(
+        self.connection = _Connection(
             region=region,
             host=endpoint_url,
             connect_timeout_seconds=2,

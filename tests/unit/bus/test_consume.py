@@ -30,7 +30,7 @@ class Reactions:
         return lambda: call
 
 
-def envelope(name: str, source: str = "revops", **data: object) -> dict[str, Any]:
+def envelope(name: str, /, source: str = "revops", **data: Any) -> dict[str, Any]:
     return {"source": source, "detail-type": name, "detail": {"id": "E:1:x", "data": data}}
 
 
@@ -47,7 +47,7 @@ def envelope(name: str, source: str = "revops", **data: object) -> dict[str, Any
         ("LeadCreated", {"lead_id": "L"}, ("recheck", "L", "E:1:x")),
     ],
 )
-def test_what_an_event_sets_going(name: str, data: dict[str, object], reaction: tuple[Any, ...]) -> None:
+def test_what_an_event_sets_going(name: str, data: dict[str, Any], reaction: tuple[Any, ...]) -> None:
     world = Reactions()
     world.consume(envelope(name, **data))
     assert world.done == [reaction]
@@ -66,7 +66,7 @@ def test_what_an_event_sets_going(name: str, data: dict[str, object], reaction: 
         ("OfferCreated", {}, False),
     ],
 )
-def test_people_are_told_by_mail_of_what_is_loud(name: str, data: dict[str, object], mailed: bool) -> None:
+def test_people_are_told_by_mail_of_what_is_loud(name: str, data: dict[str, Any], mailed: bool) -> None:
     world = Reactions()
     answer = world.consume(envelope(name, **data))
     assert (answer == "mailed") is mailed

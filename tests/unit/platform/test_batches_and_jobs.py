@@ -13,7 +13,7 @@ from revops.platform.batch import handle_messages
 from revops.platform.config import Config
 from revops.platform.jobs import run_job
 from revops.platform.stream import handle_changes
-from revops.table import Change
+from revops.table import Change, Transaction
 from revops.table.leases import period_of
 from tests.builders.clock import ManualClock
 from tests.builders.memory_table import MemoryTable
@@ -146,7 +146,7 @@ def test_a_run_that_was_killed_is_followed_by_another_once_its_lease_ran_out() -
         job.table.commit = _dead  # type: ignore[method-assign]
         raise SystemExit
 
-    def _dead(_: object) -> None:
+    def _dead(transaction: Transaction) -> None:
         raise SystemExit
 
     with pytest.raises(SystemExit):

@@ -37,7 +37,7 @@ MARKS = ("ashalata", "raokumar", "sternenfeld", "901820", "lindenallee")
 def written(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[io.StringIO]:
     """Everything that is logged, by us or by a library, as it would reach the log group."""
     stream = io.StringIO()
-    handler = ours._logger().registered_handler
+    handler = ours._logger().handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     before = handler.setStream(stream)
     caplog.set_level(logging.DEBUG)

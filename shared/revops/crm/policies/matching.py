@@ -4,11 +4,11 @@ An equal e-mail decides by a claim before this is asked. What is compared here i
 """
 
 import hashlib
+from collections.abc import Callable
+from functools import cache
 from typing import ClassVar
 
 from pydantic import Field
-from rapidfuzz.distance import JaroWinkler
-from rapidfuzz.fuzz import token_sort_ratio
 
 from revops.crm.model import MatchEvidence, MatchVerdict
 from revops.crm.normalise import CanonicalEmail, company_core, fold, mixed_script
@@ -66,17 +66,14 @@ def _sound(surname: str) -> str:
 
 def compare(left: Features, right: Features, rules: MatchRules) -> tuple[float, tuple[MatchEvidence, ...]]:
     """How alike two people are, 0–1, and the evidence. Fields that one side lacks are left out of the weighing."""
+    jaro_winkler, token_sort = _metrics()
     found: list[MatchEvidence] = []
     if left.last and right.last:
-        forward = (
-            JaroWinkler.similarity(left.first, right.first) * 0.5 + JaroWinkler.similarity(left.last, right.last) * 0.5
-        )
-        crossed = (
-            JaroWinkler.similarity(left.first, right.last) * 0.5 + JaroWinkler.similarity(left.last, right.first) * 0.5
-        )
+        forward = jaro_winkler(left.first, right.first) * 0.5 + jaro_winkler(left.last, right.last) * 0.5
+        crossed = jaro_winkler(left.first, right.last) * 0.5 + jaro_winkler(left.last, right.first) * 0.5
         found.append(_evidence("name", max(forward, crossed), rules.name_weight))
     if left.company and right.company:
-        found.append(_evidence("company", token_sort_ratio(left.company, right.company) / 100, rules.company_weight))
+        found.append(_evidence("company", token_sort(left.company, right.company) / 100, rules.company_weight))
     if left.phone and right.phone:
         found.append(_evidence("phone", float(left.phone == right.phone), rules.phone_weight))
     if left.email and right.email:
@@ -98,7 +95,18 @@ def verdict(person_id: str, lead_id: str, left: Features, right: Features, rules
 def _email_likeness(left: CanonicalEmail, right: CanonicalEmail) -> float:
     if left.domain != right.domain:
         return 0.0
-    return float(JaroWinkler.similarity(left.address.partition("@")[0], right.address.partition("@")[0]))
+    jaro_winkler, _ = _metrics()
+    return jaro_winkler(left.address.partition("@")[0], right.address.partition("@")[0])
+
+
+@cache
+def _metrics() -> tuple[Callable[[str, str], float], Callable[[str, str], float]]:
+    """Jaro-Winkler (0–1) and token sort ratio (0–100). Loaded when two people are first compared: they are dear at a
+    cold start, and most requests compare nobody."""
+    from rapidfuzz.distance import JaroWinkler
+    from rapidfuzz.fuzz import token_sort_ratio
+
+    return JaroWinkler.similarity, token_sort_ratio
 
 
 def _evidence(field: str, similarity: float, weight: float) -> MatchEvidence:

@@ -1,0 +1,115 @@
+"""Usage and its caps (USE-1, USE-3, USE-4): counted once, never past the cap, told once."""
+
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from tests.acceptance import orders
+from tests.acceptance.stack import Json, Stack, at_once, eventually, fields, fresh
+
+_PATH = "/api/v1/usage/events"
+
+
+def _event(account_id: str, quantity: int = 1, **more: object) -> Json:
+    return {"id": fresh(), "account_id": account_id, "meter": "API Calls", "quantity": quantity} | more
+
+
+def _use(stack: Stack, event: Json) -> httpx.Response:
+    return stack.call("POST", _PATH, key="usage_api_key", json=event)
+
+
+def _metered(stack: Stack, **agreed: object) -> str:
+    """An account whose caps are in force."""
+    account: str = orders.active(stack, **agreed)["account_id"]
+    eventually("the caps of the order", lambda: _use(stack, _event(account)).status_code == 201)
+    return account
+
+
+@pytest.fixture(scope="module")
+def account(stack: Stack) -> str:
+    """1,000 units a month, further ones at 0.015, at most 150.00 of them; one is used."""
+    return _metered(stack)
+
+
+@pytest.mark.mission("USE-1", "USE-2")
+@pytest.mark.fault("R7", "R4")
+def test_an_event_counts_once_and_its_repeat_is_200_with_the_same_receipt(stack: Stack, account: str) -> None:
+    event = _event(account, 25)
+    answers = at_once([lambda: _use(stack, event) for _ in range(6)], 6)
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    bodies = [answer.json() for answer in answers]
+    for body in bodies:
+        del body["duplicate"], body["remaining"]
+    assert all(body == bodies[0] for body in bodies)
+    assert (bodies[0]["included_units"], bodies[0]["overage_units"]) == (25, 0)
+    other = stack.refused("POST", _PATH, expect=409, key="usage_api_key", json=event | {"quantity": 26})
+    assert event["id"] in other["detail"]
+
+
+@pytest.mark.mission("USE-1")
+def test_who_may_not_meter_and_what_is_not_metered(stack: Stack, account: str) -> None:
+    stack.refused("POST", _PATH, expect=401, json=_event(account))
+    stack.refused("POST", _PATH, expect=401, json=_event(account), headers={"x-api-key": fresh()})
+    stack.refused("POST", _PATH, expect=401, json=_event(account), user="admin")
+    stack.refused("POST", _PATH, expect=403, json=_event(account), key="partner_api_key")
+    stack.refused("POST", _PATH, expect=404, json=_event("ACC_00000000000000000000000000"), key="usage_api_key")
+
+
+@pytest.mark.mission("USE-1")
+@pytest.mark.fault("S13")
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [({"quantity": 0}, "quantity"), ({"quantity": -5}, "quantity"), ({"quantity": 1.5}, "quantity"), ({"quantity": "7"}, "quantity"),
+     ({"quantity": 10**13}, "quantity"), ({"meter": "Coffee"}, "meter"), ({"id": ""}, "id"), ({"id": "x" * 201}, "id"),
+     ({"occurred_at": "2020-01-01T00:00:00Z"}, "occurred_at"), ({"occurred_at": "2099-01-01T00:00:00Z"}, "occurred_at"),
+     ({"occurred_at": "2026-11-20T10:00:00"}, "occurred_at"), ({"nonsense": 1}, "nonsense")],
+)  # fmt: skip
+def test_an_event_that_does_not_fit_is_named(stack: Stack, account: str, said: Json, named: str) -> None:
+    refusal = stack.refused("POST", _PATH, expect=400, key="usage_api_key", json=_event(account, **said))
+    assert fields(refusal) == {named}
+
+
+@pytest.mark.mission("USE-3", "USE-2")
+@pytest.mark.fault("R20", "R6")
+def test_the_cap_is_never_passed_by_32_at_once(stack: Stack) -> None:
+    account = _metered(stack, spend_cap={"minor": 1500, "period": "Monthly"})  # 1,000 units are beyond the 1,000
+    free = _use(stack, _event(account, 999))
+    assert free.json()["remaining"]["included"] == 0
+    answers = at_once([lambda: _use(stack, _event(account, 90)) for _ in range(32)], 16)
+    taken = [answer.json() for answer in answers if answer.status_code == 201]
+    refused = [answer for answer in answers if answer.status_code != 201]
+    assert len(taken) == 11, [answer.status_code for answer in answers]
+    assert {answer.status_code for answer in refused} == {402}
+    assert sum(Decimal(each["overage_cost"]) for each in taken) == Decimal("14.85")
+    last = _use(stack, _event(account, 11))
+    assert last.status_code == 402
+    assert (last.json()["remaining"], last.json()["limit"], last.json()["cap"]) == ("0.15", "15", "Spend")
+    assert _use(stack, _event(account, 10)).json()["remaining"]["spend"] == {"minor": 0, "currency": "EUR"}
+    assert _use(stack, _event(account, 1)).status_code == 402
+
+
+@pytest.mark.mission("USE-4", "CRM-7")
+@pytest.mark.fault("R17")
+def test_a_crossed_threshold_is_told_once_however_often_it_is_swept(stack: Stack) -> None:
+    account = _metered(stack, spend_cap={"minor": 1500, "period": "Monthly"})
+    assert _use(stack, _event(account, 1849)).status_code == 201  # 850 beyond: 12.75 of 15.00
+    at_once([lambda: stack.run("spend-cap-alerts") for _ in range(3)], 3)
+    mails = eventually("the mails", lambda: _mailed(stack, account, 4))
+    stack.run("spend-cap-alerts")
+    subjects = sorted(mail["subject"] for mail in mails)
+    assert len(subjects) == len(set(subjects)), subjects
+    told = [mail for mail in mails if "Spend" in mail["subject"]]
+    assert sorted(mail["subject"].partition(" ")[0] for mail in told) == ["50", "80"]
+    assert _use(stack, _event(account, 150)).status_code == 201
+    stack.run("spend-cap-alerts")
+    mails = eventually("the mail about the cap", lambda: _mailed(stack, account, 5, "100 % of a Spend"))
+    at_once([lambda: stack.run("spend-cap-alerts") for _ in range(2)], 2)
+    assert len(_mailed(stack, account, 0)) == len(mails)
+
+
+def _mailed(stack: Stack, account: str, count: int, subject: str = "") -> list[Json]:
+    """The alerts' mails about an account once there are so many, one of them with that subject."""
+    mails = [mail for mail in stack.mails(account) if "cap is used" in mail["subject"]]
+    found = not subject or any(mail["subject"].startswith(subject) for mail in mails)
+    return mails if len(mails) >= count and found else []

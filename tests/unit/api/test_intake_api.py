@@ -1,0 +1,152 @@
+"""Leads in over HTTP: the form tells nobody who is known; a partner gets the lead."""
+
+import json
+from typing import Any
+
+import pytest
+
+from revops.api.intake import IntakeUseCases, add_intake_routes
+from revops.crm.store import LEADS
+from revops.platform.http import Api
+from tests.builders.clock import seeded_ids
+from tests.builders.crm import submit_lead
+from tests.builders.memory_table import MemoryTable
+from tests.builders.requests import Answer, KnownCallers, ask
+
+FORM: dict[str, Any] = {
+    "first_name": "Asha",
+    "last_name": "Rao",
+    "company": "Nordlicht GmbH",
+    "email": "asha.rao@nordlicht.example",
+    "phone": "+49 30 901820",
+    "country": "DE",
+    "consent": [{"channel": "email", "granted": True, "wording_version": "2026-03"}],
+}
+PARTNER = FORM | {"attribution": {"source": "P", "campaign": "c", "medium": "m", "term": "t"}}
+
+
+class Desk:
+    """The intake function."""
+
+    def __init__(self) -> None:
+        self.table = MemoryTable()
+        keys = {
+            "one": frozenset({"leads:write"}),
+            "two": frozenset({"leads:write"}),
+            "meter": frozenset({"usage:write"}),
+        }
+        self.api = Api(KnownCallers(keys=keys))
+        add_intake_routes(self.api, IntakeUseCases(submit_lead(self.table), seeded_ids(5)))
+
+    def form(self, body: object = None, **more: Any) -> Answer:
+        return ask(self.api, "POST", "/api/v1/leads", FORM if body is None else body, **more)
+
+    def partner(self, body: object = None, key: str = "one", idempotency: str = "k-1", **headers: str) -> Answer:
+        told = {"x-api-key": key, "idempotency-key": idempotency, **headers}
+        return ask(self.api, "POST", "/api/v1/partner/leads", PARTNER if body is None else body, headers=told)
+
+    def leads(self) -> list[Any]:
+        return [LEADS.load(row) for row in self.table.rows.values() if row.kind == "LEAD"]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.mark.mission("CAP-1", "CAP-11")
+@pytest.mark.fault("S19")
+def test_the_form_answers_alike_for_the_new_and_the_known(desk: Desk) -> None:
+    answers = [desk.form(), desk.form(), desk.form(FORM | {"first_name": "Other", "email": "new@nordlicht.example"})]
+    assert [answer.status for answer in answers] == [202, 202, 202]
+    assert {tuple(answer.body) for answer in answers} == {("receipt",)}
+    assert {len(answer.body["receipt"]) for answer in answers} == {30}
+    assert len({answer.body["receipt"] for answer in answers}) == 3
+    assert {json.dumps(sorted(answer.headers)) for answer in answers} == {json.dumps(["content-type"])}
+    assert len(desk.leads()) == 2
+
+
+@pytest.mark.mission("CAP-9")
+def test_a_european_lead_without_consent_is_refused_and_the_rule_named(desk: Desk) -> None:
+    answer = desk.form({name: value for name, value in FORM.items() if name != "consent"})
+    assert answer.status == 400
+    assert answer.body["issues"][0]["field"] == "consent"
+    assert "CAP-9" in answer.body["issues"][0]["rule"]
+    assert desk.leads() == []
+
+
+@pytest.mark.mission("CAP-8", "CAP-10")
+def test_what_the_form_does_not_know_is_kept_beside_and_the_source_is_derived(desk: Desk) -> None:
+    assert desk.form(FORM | {"gclid": "abc"}, headers={"referer": "https://search.example/q"}).status == 202
+    [lead] = desk.leads()
+    assert lead.metadata == {"gclid": "abc"}
+    assert (lead.attribution.source, lead.attribution.derived) == ("search.example", True)
+    assert lead.consents[0].ip == "203.0.113.9"
+
+
+@pytest.mark.mission("CAP-5", "CAP-11")
+def test_a_partner_gets_201_then_the_same_answer_for_the_key_and_200_for_the_person(desk: Desk) -> None:
+    first = desk.partner()
+    again = desk.partner()
+    other = desk.partner(idempotency="k-2")
+    assert [answer.status for answer in (first, again, other)] == [201, 201, 200]
+    assert first.body["id"] == again.body["id"] == other.body["id"]
+    assert first.body["score_card"]["score"] == first.body["score"]
+    assert "ip" not in json.dumps(first.body["consents"])
+    assert desk.partner(PARTNER | {"company": "Other"}).status == 409
+    assert desk.partner(key="two").status == 200, "a key of another partner is another key"
+
+
+@pytest.mark.mission("CAP-5", "CAP-8")
+@pytest.mark.parametrize(
+    ("more", "status", "field"),
+    [
+        ({"idempotency": ""}, 400, "Idempotency-Key"),
+        ({"idempotency": "x" * 129}, 400, "Idempotency-Key"),
+        ({"key": "none"}, 401, ""),
+        ({"key": "meter"}, 403, ""),
+        ({"body": PARTNER | {"owner_id": "me"}}, 400, "owner_id"),
+        ({"body": PARTNER | {"score": 1}}, 400, "score"),
+        ({"body": FORM}, 400, "attribution.term"),
+        ({"body": PARTNER | {"email": "", "phone": ""}}, 400, "email"),
+        ({"body": PARTNER | {"consent": [{"channel": "pigeon", "granted": True}]}}, 400, "consent.0.channel"),
+        ({"body": PARTNER | {"authority_level": "Boss"}}, 400, "authority_level"),
+        ({"body": PARTNER | {"company": "\ufdfa" * 120}}, 400, "company"),
+    ],
+)
+def test_a_partner_is_told_what_is_wrong(desk: Desk, more: dict[str, Any], status: int, field: str) -> None:
+    answer = desk.partner(**more)
+    assert answer.status == status
+    if field:
+        assert field in answer.fields
+    assert desk.leads() == []
+
+
+@pytest.mark.fault("S17")
+@pytest.mark.parametrize("key", ["a#b", "a|b", "CLAIM", "k\x00one", "x" * 128])
+def test_an_idempotency_key_stands_in_no_key_of_the_table(desk: Desk, key: str) -> None:
+    assert desk.partner(idempotency=key).status == 201
+    assert not any(key in row.pk + row.sk for row in desk.table.rows.values() if key != "CLAIM")
+    assert desk.partner(idempotency=key).status == 201
+    assert len(desk.leads()) == 1
+
+
+@pytest.mark.fault("S13", "S15")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"email": "a@b.example\r\nBcc: c@d.example"},
+        {"first_name": "a\r\nb\x00"},
+        {"phone": "9" * 40},
+        {"first_name": "\u202eevil", "company": "\u200b"},
+        {"attribution": {"source": "\ufdfa" * 7, "campaign": "#|", "medium": "\x00"}},
+        {"country": "#"},
+        {"metadata": {"a": [[[[1]]]]}},
+        {"company_size": "9" * 120},
+    ],
+    ids=lambda changes: str(changes)[:40],
+)
+def test_odd_input_is_kept_tidied_or_refused_and_never_fails(desk: Desk, changes: dict[str, Any]) -> None:
+    assert desk.form(FORM | changes).status in (202, 400)
+    for lead in desk.leads():
+        assert not any(mark in lead.first_name + lead.company for mark in "\r\n\x00\u202e\u200b")
