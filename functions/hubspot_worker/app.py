@@ -14,4 +14,5 @@ def settle(message: dict[str, Any], receives: int) -> None:  # noqa: ARG001 - th
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """A batch of messages in, those to come again out."""
     return handle_messages(event, settle)

@@ -147,7 +147,8 @@ class Stack:
         answer = self.http.request(
             method,
             f"{vendor['simulator_url']}/v1/{path}",
-            **{"params" if method == "GET" else "data": data},
+            params=data if method == "GET" else None,
+            data=None if method == "GET" else data,
             headers={"authorization": f"Bearer {vendor['api_key']}"},
         )
         assert answer.is_success, f"stripe {path}: {answer.status_code} {answer.text[:400]}"

@@ -32,7 +32,13 @@ class Demoted:
 def _place(stack: Stack, subject: str, role: Role) -> None:
     wiring, now = wiring_of(stack.told), datetime.now(UTC)
     wanted = User(
-        id=subject, created_at=now, modified_at=now, name="temp", email=f"{subject}@example.com", role=role, team_id="team-b"
+        id=subject,
+        created_at=now,
+        modified_at=now,
+        name="temp",
+        email=f"{subject}@example.com",
+        role=role,
+        team_id="team-b",
     )
     PlaceUser(wiring.table, wiring.clock).user(wanted, system_call("acceptance"))
 
@@ -94,8 +100,22 @@ def probes(stack: Stack, reps_order: Json, rep2s_order: Json) -> list[Probe]:
     found.append(
         [
             Probe(Resource.SETTINGS, "read", "", "GET", "/api/v1/settings/membership"),
-            Probe(Resource.SETTINGS, "read", "", "POST", "/api/v1/settings/membership/plan", body={"content": content["content"]}),
-            Probe(Resource.SETTINGS, "write", "", "PUT", "/api/v1/settings/membership", body={"content": content["content"], "version": content["version"]}),
+            Probe(
+                Resource.SETTINGS,
+                "read",
+                "",
+                "POST",
+                "/api/v1/settings/membership/plan",
+                body={"content": content["content"]},
+            ),
+            Probe(
+                Resource.SETTINGS,
+                "write",
+                "",
+                "PUT",
+                "/api/v1/settings/membership",
+                body={"content": content["content"], "version": content["version"]},
+            ),
         ]
     )
     return [probe for group in found for probe in group]
@@ -166,7 +186,7 @@ def test_every_user_gets_on_every_route_what_the_matrix_grants(stack: Stack, pro
     wrong = []
     for user in stack.told["users"]:
         for probe in probes:
-            more = {} if probe.body is None else {"json": probe.body}
+            more: Json = {} if probe.body is None else {"json": probe.body}
             answer = stack.call(probe.method, probe.path, user=user, **more)
             if answer.status_code != _expected(stack, user, probe):
                 wrong.append(
@@ -211,7 +231,7 @@ def test_an_account_of_somebody_else_takes_no_order(stack: Stack, reps_order: Js
 def test_a_key_opens_its_own_routes_and_no_other(stack: Stack, probes: list[Probe]) -> None:
     for key in ("partner_api_key", "usage_api_key"):
         for probe in probes[:12]:
-            more = {} if probe.body is None else {"json": probe.body}
+            more: Json = {} if probe.body is None else {"json": probe.body}
             assert stack.call(probe.method, probe.path, key=key, **more).status_code == 401
 
 
@@ -227,8 +247,9 @@ def test_an_unknown_route_or_method_is_refused_without_a_word_too_many(stack: St
 @pytest.mark.fault("S4")
 def test_a_change_of_role_is_in_force_within_a_minute(stack: Stack, demoted: Demoted) -> None:
     left = _STALE_SECONDS - (time.monotonic() - demoted.at)
-    refused: Callable[[], bool] = (
-        lambda: stack.call("GET", "/api/v1/settings/scoring", token=demoted.token).status_code == 404
-    )
+
+    def refused() -> bool:
+        return stack.call("GET", "/api/v1/settings/scoring", token=demoted.token).status_code == 404
+
     eventually("the end of the old right", refused, seconds=max(1.0, left))
     assert stack.call("GET", "/api/v1/leads", token=demoted.token).status_code == 200

@@ -125,7 +125,9 @@ def test_webhooks_and_orders_take_more_but_not_everything(stack: Stack) -> None:
 
 
 @pytest.mark.mission("CAP-1", "CAP-5")
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data; boundary=x"]
+)
 def test_another_content_type_is_415(stack: Stack, kind: str) -> None:
     for door in ("form", "partner", "order", "usage"):
         answer = _post(stack, door, _GOOD, **{"content-type": kind})
@@ -145,7 +147,18 @@ def test_an_unknown_query_parameter_is_400(stack: Stack, method: str, path: str,
     assert refusal["issues"][0]["rule"] == "unknown-parameter"
 
 
-_ODD = ("LEAD_" + "A" * 3000, "LEAD#x", "LEAD_%00", "%2e%2e%2f", "LEAD_1%0d%0aX: 1", "ORD_'--", "LEAD_पाटील", "*", "LEAD_|LEAD", "a" * 10)
+_ODD = (
+    "LEAD_" + "A" * 3000,
+    "LEAD#x",
+    "LEAD_%00",
+    "%2e%2e%2f",
+    "LEAD_1%0d%0aX: 1",
+    "ORD_'--",
+    "LEAD_पाटील",
+    "*",
+    "LEAD_|LEAD",
+    "a" * 10,
+)
 
 
 @pytest.mark.mission("SAFE-1")
@@ -163,7 +176,16 @@ def test_an_odd_id_is_404_and_nothing_else(stack: Stack, place: str) -> None:
 @pytest.mark.fault("S14", "S15", "S16")
 @pytest.mark.parametrize(
     "odd",
-    ["a@b.example\r\nBcc: c@d.example", "a@b.example\nX: y", "x" * 330 + "@b.example", "@", "a@", "a b@c.example", "a@b..example", "\u202e@b.example"],
+    [
+        "a@b.example\r\nBcc: c@d.example",
+        "a@b.example\nX: y",
+        "x" * 330 + "@b.example",
+        "@",
+        "a@",
+        "a b@c.example",
+        "a@b..example",
+        "\u202e@b.example",
+    ],
 )
 def test_an_address_that_is_none_reaches_nobody(stack: Stack, odd: str) -> None:
     answer = stack.call("POST", "/api/v1/leads", json=person(email=odd, phone=""))
@@ -187,7 +209,11 @@ def test_a_value_of_another_kind_is_named(stack: Stack, said: Json) -> None:
 @pytest.mark.mission("CAP-1")
 @pytest.mark.fault("S16")
 def test_text_that_tries_something_is_only_text(stack: Stack) -> None:
-    said = {"first_name": "=HYPERLINK(1)", "last_name": "'; DROP TABLE leads; --", "company": "<script>alert(1)</script>"}
+    said: Json = {
+        "first_name": "=HYPERLINK(1)",
+        "last_name": "'; DROP TABLE leads; --",
+        "company": "<script>alert(1)</script>",
+    }
     lead = partner_lead(stack, **said)
     shown = stack.ok("GET", f"/api/v1/leads/{lead['id']}", user="sdr")
     assert {name: shown[name] for name in said} == said
@@ -204,5 +230,10 @@ def test_headers_of_a_webhook_may_come_in_any_spelling(stack: Stack) -> None:
 
 @pytest.mark.mission("CAP-5")
 def test_what_partners_send_is_what_stands_there_for_every_door_that_is_not_broken(stack: Stack) -> None:
-    answer = _post(stack, "partner", json.dumps(person(attribution=ATTRIBUTION)).encode(), **{"content-type": "application/json; charset=utf-8"})
+    answer = _post(
+        stack,
+        "partner",
+        json.dumps(person(attribution=ATTRIBUTION)).encode(),
+        **{"content-type": "application/json; charset=utf-8"},
+    )
     assert answer.status_code == 201, answer.text[:300]

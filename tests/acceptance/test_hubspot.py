@@ -55,7 +55,11 @@ def test_a_lead_goes_out_an_edit_comes_back_and_no_echo_is_applied(stack: Stack)
     assert back["email"] == lead["email"]
     _delivered(stack)
     trail = audit_of(stack, lead["id"], back["version"])
-    (entry,) = [entry for entry in trail["entries"] if any(change["field"] == "last_name" for change in entry["changes"][:3]) and entry["version"] > 1]
+    (entry,) = [
+        entry
+        for entry in trail["entries"]
+        if any(change["field"] == "last_name" for change in entry["changes"][:3]) and entry["version"] > 1
+    ]
     assert entry["by"].startswith("system:")
     assert trail["faults"] == []
 
@@ -76,7 +80,13 @@ def test_what_is_ours_alone_does_not_come_back(stack: Stack) -> None:
 @pytest.mark.mission("HUB-3", "CAP-12")
 def test_a_contact_created_there_becomes_an_owned_lead_here(stack: Stack) -> None:
     email = f"made@{fresh()}.example"
-    made = {"email": email, "firstname": "Mira", "lastname": "Sol", "company": f"{fresh()} Oy", "phone": "+358 9 1234567"}
+    made = {
+        "email": email,
+        "firstname": "Mira",
+        "lastname": "Sol",
+        "company": f"{fresh()} Oy",
+        "phone": "+358 9 1234567",
+    }
     stack.simulator("hubspot", "POST", "_sim/ui/contacts", json={"properties": made})
     lead = eventually("the lead", lambda: by_email(stack, email))[0]
     assert (lead["first_name"], lead["last_name"], lead["channel"]) == ("Mira", "Sol", "hubspot")
@@ -193,14 +203,26 @@ _WRITES: Json = {"on": "request", "match": {"path": "^/crm/objects/.*contacts", 
 @pytest.mark.parametrize(
     "rules",
     [
-        pytest.param([_WRITES | {"do": "status", "status": 429, "retry_after": 1, "times": 2}], marks=pytest.mark.fault("R11"), id="429"),
+        pytest.param(
+            [_WRITES | {"do": "status", "status": 429, "retry_after": 1, "times": 2}],
+            marks=pytest.mark.fault("R11"),
+            id="429",
+        ),
         pytest.param([_WRITES | {"do": "status", "status": 500, "times": 2}], marks=pytest.mark.fault("R11"), id="500"),
         pytest.param([_WRITES | {"do": "lose_response", "times": 1}], marks=pytest.mark.fault("R4"), id="answer lost"),
-        pytest.param([{"on": "webhook", "do": "duplicate", "copies": 3}], marks=pytest.mark.fault("R1"), id="told four times"),
-        pytest.param([{"on": "webhook", "do": "reorder", "window": 3, "seconds": 1}], marks=pytest.mark.fault("R2"), id="told in disorder"),
+        pytest.param(
+            [{"on": "webhook", "do": "duplicate", "copies": 3}], marks=pytest.mark.fault("R1"), id="told four times"
+        ),
+        pytest.param(
+            [{"on": "webhook", "do": "reorder", "window": 3, "seconds": 1}],
+            marks=pytest.mark.fault("R2"),
+            id="told in disorder",
+        ),
     ],
 )
-def test_whatever_hubspot_does_both_sides_end_the_same(hubspot_faults: Stack, impatient_queues: Stack, rules: list[Json]) -> None:
+def test_whatever_hubspot_does_both_sides_end_the_same(
+    hubspot_faults: Stack, impatient_queues: Stack, rules: list[Json]
+) -> None:
     stack = hubspot_faults
     stack.misbehave("hubspot", {"seed": 7}, *rules)
     lead = partner_lead(stack)

@@ -13,7 +13,9 @@ def _path(lead: Json) -> str:
 @pytest.mark.mission("LEAD-1", "LEAD-2")
 def test_a_change_is_made_under_the_version_that_was_read(stack: Stack) -> None:
     lead = partner_lead(stack)
-    changed = stack.ok("PATCH", _path(lead), user="sdr", json={"version": lead["version"], "status": "Contacted", "job_title": "CTO"})
+    changed = stack.ok(
+        "PATCH", _path(lead), user="sdr", json={"version": lead["version"], "status": "Contacted", "job_title": "CTO"}
+    )
     assert changed["version"] == lead["version"] + 1
     assert (changed["status"], changed["job_title"]) == ("Contacted", "CTO")
     assert changed["contacted_at"]
@@ -43,7 +45,9 @@ def test_of_many_changes_of_one_version_one_wins_and_the_chain_holds(stack: Stac
     titles = [f"Title {number}" for number in range(8)]
     answers = at_once(
         [
-            lambda title=title: stack.call("PATCH", _path(lead), user="sdr", json={"version": version, "job_title": title})  # type: ignore[misc]
+            lambda title=title: stack.call(
+                "PATCH", _path(lead), user="sdr", json={"version": version, "job_title": title}
+            )  # type: ignore[misc]
             for title in titles
         ],
         8,
@@ -73,10 +77,14 @@ def test_an_illegal_move_names_the_legal_ones(stack: Stack, change: Json, legal:
 
 @pytest.mark.mission("CAP-10", "LEAD-1")
 @pytest.mark.fault("S2")
-@pytest.mark.parametrize("name", ["score", "owner_id", "person_id", "id", "created_at", "email", "account_id", "nonsense", "consents"])
+@pytest.mark.parametrize(
+    "name", ["score", "owner_id", "person_id", "id", "created_at", "email", "account_id", "nonsense", "consents"]
+)
 def test_unknown_and_read_only_fields_are_refused(stack: Stack, name: str) -> None:
     lead = partner_lead(stack)
-    refusal = stack.refused("PATCH", _path(lead), expect=400, user="admin", json={"version": lead["version"], name: "x"})
+    refusal = stack.refused(
+        "PATCH", _path(lead), expect=400, user="admin", json={"version": lead["version"], name: "x"}
+    )
     assert fields(refusal) == {name}
     assert refusal["issues"][0]["rule"] == "unknown-or-read-only"
 

@@ -32,13 +32,18 @@ def _paged(stack: Stack, user: str, **asked: Any) -> Iterator[Json]:
 def rep2s_leads(stack: Stack, rep2s_order: Json) -> list[str]:
     """Five leads of the seller of team B: people of a company whose account is theirs."""
     domain = rep2s_order["contact_email"].partition("@")[2]
-    leads = [partner_lead(stack, email=f"{fresh()}@{domain}", company_size=size) for size in ("1-10", "11-50", "51-200", "201-1000", "1000+")]
+    leads = [
+        partner_lead(stack, email=f"{fresh()}@{domain}", company_size=size)
+        for size in ("1-10", "11-50", "51-200", "201-1000", "1000+")
+    ]
     assert {lead["owner_id"] for lead in leads} == {stack.user_id("rep2")}
     return [lead["id"] for lead in leads]
 
 
 @pytest.mark.mission("CAP-12")
-def test_a_person_of_an_existing_account_goes_to_its_owner(stack: Stack, rep2s_leads: list[str], rep2s_order: Json) -> None:
+def test_a_person_of_an_existing_account_goes_to_its_owner(
+    stack: Stack, rep2s_leads: list[str], rep2s_order: Json
+) -> None:
     lead = stack.ok("GET", f"{_PATH}/{rep2s_leads[0]}", user="rep2")
     assert "account owner" in lead["assigned_by"] or rep2s_order["account_id"] in lead["assigned_by"]
     assert lead["account_id"] == rep2s_order["account_id"]
@@ -75,7 +80,15 @@ def test_each_sees_the_leads_their_role_reaches_and_no_other(stack: Stack, rep2s
 @pytest.mark.fault("S1", "S19")
 def test_an_exact_address_finds_only_what_the_caller_may_read(stack: Stack) -> None:
     lead = partner_lead(stack)
-    for user, finds in (("admin", 1), ("sdr", 1), ("manager", 1), ("support", 1), ("rep", 0), ("rep2", 0), ("manager2", 0)):
+    for user, finds in (
+        ("admin", 1),
+        ("sdr", 1),
+        ("manager", 1),
+        ("support", 1),
+        ("rep", 0),
+        ("rep2", 0),
+        ("manager2", 0),
+    ):
         assert len(by_email(stack, lead["email"].upper(), user)) == finds, user
     assert by_email(stack, f"nobody@{fresh()}.example") == []
     for user in ("legal", "finance"):
@@ -99,7 +112,9 @@ def test_counts_are_those_of_the_lists(stack: Stack, rep2s_leads: list[str]) -> 
 
 
 @pytest.mark.mission("LEAD-1", "SAFE-2")
-def test_newest_first_and_best_first_in_pages_that_miss_and_repeat_nothing(stack: Stack, rep2s_leads: list[str]) -> None:
+def test_newest_first_and_best_first_in_pages_that_miss_and_repeat_nothing(
+    stack: Stack, rep2s_leads: list[str]
+) -> None:
     whole = list(_paged(stack, "rep2", limit=100))
     assert [lead["id"] for lead in _paged(stack, "rep2", limit=2)] == [lead["id"] for lead in whole]
     created = [lead["created_at"] for lead in whole]
@@ -113,7 +128,9 @@ def test_newest_first_and_best_first_in_pages_that_miss_and_repeat_nothing(stack
     high = list(_paged(stack, "rep2", sort="score", min_score=bar, limit=100))
     assert [lead["id"] for lead in high] == [lead["id"] for lead in best if lead["score"] >= bar]
     everywhere = list(_paged(stack, "admin", scope="all", limit=50))
-    assert [lead["created_at"] for lead in everywhere] == sorted((lead["created_at"] for lead in everywhere), reverse=True)
+    assert [lead["created_at"] for lead in everywhere] == sorted(
+        (lead["created_at"] for lead in everywhere), reverse=True
+    )
 
 
 @pytest.mark.mission("LEAD-2")

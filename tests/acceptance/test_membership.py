@@ -244,7 +244,11 @@ def test_every_order_and_repeat_of_events_ends_the_same(
 ) -> None:
     stack = stripe_faults
     for story, known in in_order.items():
-        assert known[:3] == (_STORIES[story][1], *known[1:2], min(_STORIES[story][3], 1) if story != "cancels and comes back" else 0)
+        assert known[:3] == (
+            _STORIES[story][1],
+            *known[1:2],
+            min(_STORIES[story][3], 1) if story != "cancels and comes back" else 0,
+        )
     rules = _DISORDER[disorder]
     on_webhooks = [rule for rule in rules if rule["on"] == "webhook"]
     stack.misbehave("stripe", {"seed": 11}, *on_webhooks)

@@ -167,17 +167,21 @@ def test_one_key_makes_one_order_and_another_content_is_refused(stack: Stack) ->
 @pytest.mark.mission("ORD-1")
 @pytest.mark.parametrize(
     ("said", "named"),
-    [({"plan": "Gold"}, "plan"), ({"seats": 0}, "seats"), ({"list_price": 1.5}, "list_price"), ({"region": "XX"}, "region"),
-     ({"currency": "eur"}, "currency"), ({"discount_percent": "101"}, "discount_percent"), ({"payment_method": "Cash"}, "payment_method"),
-     ({"billing_cycle": "Weekly"}, "billing_cycle"), ({"status": "Active"}, "status"), ({"signatory_name": "A\r\nB"}, "signatory_name"),
-     ({"esign_method": "Pigeon"}, "esign_method"), ({"contact_email": "nobody"}, "contact_email"), ({"sccs": "Module 9"}, "sccs")],
+    [({"plan": "Gold"}, "plan"), ({"seats": 0}, "seats"),
+     ({"list_price": 1.5}, "list_price"), ({"region": "XX"}, "region"),
+     ({"currency": "eur"}, "currency"),
+     ({"discount_percent": "101"}, "discount_percent"), ({"payment_method": "Cash"}, "payment_method"),
+     ({"billing_cycle": "Weekly"}, "billing_cycle"),
+     ({"status": "Active"}, "status"), ({"signatory_name": "A\r\nB"}, "signatory_name"),
+     ({"esign_method": "Pigeon"}, "esign_method"),
+     ({"contact_email": "nobody"}, "contact_email"), ({"sccs": "Module 9"}, "sccs")],
 )  # fmt: skip
 def test_a_term_that_does_not_fit_is_named(stack: Stack, said: Json, named: str) -> None:
     refusal = stack.refused("POST", "/api/v1/orders", expect=400, user="rep", json=orders.form(**said))
     assert {name.partition(".")[0] for name in fields(refusal)} == {named}
 
 
-# -- the vendor at its worst ---------------------------------------------------------------------------------------------
+# -- the vendor at its worst -----------------------------------------------------------------------------------------
 
 _ON_CREATE: Json = {"on": "request", "match": {"method": "POST", "path": "^/v1/subscriptions$"}}
 
@@ -187,7 +191,9 @@ _ON_CREATE: Json = {"on": "request", "match": {"method": "POST", "path": "^/v1/s
     "rule",
     [
         pytest.param(_ON_CREATE | {"do": "lose_response", "times": 1}, marks=pytest.mark.fault("R8"), id="answer lost"),
-        pytest.param(_ON_CREATE | {"do": "status", "status": 500, "times": 1}, marks=pytest.mark.fault("R9"), id="500 saved"),
+        pytest.param(
+            _ON_CREATE | {"do": "status", "status": 500, "times": 1}, marks=pytest.mark.fault("R9"), id="500 saved"
+        ),
         pytest.param(
             _ON_CREATE | {"do": "status", "status": 500, "after_work": True, "times": 1},
             marks=pytest.mark.fault("R8", "R9"),

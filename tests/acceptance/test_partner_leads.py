@@ -1,4 +1,4 @@
-"""Leads from partners (CAP-5): keys, idempotency, refusals that name what is wrong; and one lead per person (CAP-11)."""
+"""Leads from partners (CAP-5): keys, idempotency, refusals that name what is wrong; one lead per person (CAP-11)."""
 
 import secrets
 

@@ -107,7 +107,9 @@ _FORGED: dict[str, Callable[[Stack, bytes], str]] = {
     "stale by 301 s": lambda stack, raw: _signed(stack, raw, time.time() - 302),
     "stale by a day": lambda stack, raw: _signed(stack, raw, time.time() - 86_400),
     "from the future": lambda stack, raw: _signed(stack, raw, time.time() + 320),
-    "a timestamp changed": lambda stack, raw: _signed(stack, raw, time.time() - 600).replace("t=", f"t={int(time.time())},x="),
+    "a timestamp changed": lambda stack, raw: _signed(stack, raw, time.time() - 600).replace(
+        "t=", f"t={int(time.time())},x="
+    ),
     "two timestamps": lambda stack, raw: f"t={int(time.time()) - 5}," + _signed(stack, raw),
     "no timestamp": lambda stack, raw: _signed(stack, raw).partition(",")[2],
     "v0 only": lambda stack, raw: _signed(stack, raw).replace("v1=", "v0="),
@@ -180,7 +182,7 @@ def test_an_unknown_type_is_accepted_kept_and_harmless(stack: Stack) -> None:
 
 def test_a_thin_event_is_taken_too(stack: Stack) -> None:
     customer = stack.stripe("POST", "customers", email=f"pay@{fresh()}.example")["id"]
-    event = {
+    event: Json = {
         "id": f"evt_{fresh()}",
         "object": "v2.core.event",
         "type": "v1.customer.updated",
@@ -206,7 +208,9 @@ def test_an_event_about_what_stripe_does_not_know_is_dead_with_its_reason(stack:
 
 
 @pytest.mark.fault("S13")
-@pytest.mark.parametrize("broken", [{"id": None}, {"type": 7}, {"object": "lead"}, {"data": []}, {"created": "soon"}, {"livemode": "no"}])
+@pytest.mark.parametrize(
+    "broken", [{"id": None}, {"type": 7}, {"object": "lead"}, {"data": []}, {"created": "soon"}, {"livemode": "no"}]
+)
 def test_a_signed_body_that_is_no_event_is_400(stack: Stack, broken: Json) -> None:
     event = _event(stack)
     refused = stack.stripe_event(_raw(event | broken))

@@ -65,11 +65,15 @@ _BAD: dict[str, Callable[[Stack], str]] = {
     "another issuer": lambda stack: _altered(stack, iss="https://elsewhere.example"),
     "alg none": lambda stack: f"{_packed(_parts(stack)[0] | {'alg': 'none'})}.{_packed(_parts(stack)[1])}.",
     "alg None, unsigned": lambda stack: f"{_packed({'alg': 'None', 'typ': 'JWT'})}.{_packed(_parts(stack)[1])}.",
-    "alg HS256": lambda stack: f"{_packed(_parts(stack)[0] | {'alg': 'HS256'})}.{_packed(_parts(stack)[1])}.{_packed(b'x' * 32)}",
+    "alg HS256": lambda stack: (
+        f"{_packed(_parts(stack)[0] | {'alg': 'HS256'})}.{_packed(_parts(stack)[1])}.{_packed(b'x' * 32)}"
+    ),
     "a key of our own under the right name": lambda stack: _forged(*_parts(stack)[:2]),
     "a key of our own under another name": lambda stack: _forged(_parts(stack)[0] | {"kid": "ours"}, _parts(stack)[1]),
     "a key brought along": lambda stack: _forged(_parts(stack)[0] | {"jwk": _jwk()}, _parts(stack)[1]),
-    "a key to be fetched": lambda stack: _forged(_parts(stack)[0] | {"jku": "http://127.0.0.1:9/keys"}, _parts(stack)[1]),
+    "a key to be fetched": lambda stack: _forged(
+        _parts(stack)[0] | {"jku": "http://127.0.0.1:9/keys"}, _parts(stack)[1]
+    ),
     "a critical extension": lambda stack: _forged(_parts(stack)[0] | {"crit": ["b64"], "b64": False}, _parts(stack)[1]),
     "a path for a key": lambda stack: _forged(_parts(stack)[0] | {"kid": "../../../dev/null"}, _parts(stack)[1]),
 }
@@ -86,7 +90,7 @@ def _flipped(token: str) -> str:
 def test_a_token_that_is_none_is_401(stack: Stack, bad: str) -> None:
     token = _BAD[bad](stack)
     for method, path in (("GET", "/api/v1/leads"), ("POST", "/api/v1/orders"), ("GET", "/api/v1/settings/scoring")):
-        assert stack.call(method, path, token=token, **({"json": {}} if method == "POST" else {})).status_code == 401
+        assert stack.call(method, path, token=token, json={} if method == "POST" else None).status_code == 401
 
 
 def test_no_token_is_401_on_every_route_that_asks_for_one(stack: Stack) -> None:
@@ -97,7 +101,7 @@ def test_no_token_is_401_on_every_route_that_asks_for_one(stack: Stack) -> None:
             if operation.get("security", described["security"]) == []:
                 continue
             filled = path.replace("{", "").replace("}", "")
-            answer = stack.call(method.upper(), filled, **({} if method == "get" else {"json": {}}))
+            answer = stack.call(method.upper(), filled, json=None if method == "get" else {})
             asked += 1
             assert answer.status_code in ({401, 400} if "/usage/" in path or "/partner/" in path else {401}), (
                 method,

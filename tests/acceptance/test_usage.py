@@ -1,6 +1,7 @@
 """Usage and its caps (USE-1, USE-3, USE-4): counted once, never past the cap, told once."""
 
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ def _use(stack: Stack, event: Json) -> httpx.Response:
     return stack.call("POST", _PATH, key="usage_api_key", json=event)
 
 
-def _metered(stack: Stack, **agreed: object) -> str:
+def _metered(stack: Stack, **agreed: Any) -> str:
     """An account whose caps are in force."""
     account: str = orders.active(stack, **agreed)["account_id"]
     eventually("the caps of the order", lambda: _use(stack, _event(account)).status_code == 201)
@@ -60,7 +61,8 @@ def test_who_may_not_meter_and_what_is_not_metered(stack: Stack, account: str) -
 @pytest.mark.fault("S13")
 @pytest.mark.parametrize(
     ("said", "named"),
-    [({"quantity": 0}, "quantity"), ({"quantity": -5}, "quantity"), ({"quantity": 1.5}, "quantity"), ({"quantity": "7"}, "quantity"),
+    [({"quantity": 0}, "quantity"), ({"quantity": -5}, "quantity"),
+     ({"quantity": 1.5}, "quantity"), ({"quantity": "7"}, "quantity"),
      ({"quantity": 10**13}, "quantity"), ({"meter": "Coffee"}, "meter"), ({"id": ""}, "id"), ({"id": "x" * 201}, "id"),
      ({"occurred_at": "2020-01-01T00:00:00Z"}, "occurred_at"), ({"occurred_at": "2099-01-01T00:00:00Z"}, "occurred_at"),
      ({"occurred_at": "2026-11-20T10:00:00"}, "occurred_at"), ({"nonsense": 1}, "nonsense")],

@@ -21,7 +21,11 @@ def _post(stack: Stack, body: Json, **headers: str) -> httpx.Response:
 @pytest.mark.fault("S19")
 def test_the_receipt_tells_nobody_who_is_known(stack: Stack) -> None:
     known = partner_lead(stack)
-    answers = [_post(stack, person()), _post(stack, person(email=known["email"])), _post(stack, person(email="", phone=known["phone"]))]
+    answers = [
+        _post(stack, person()),
+        _post(stack, person(email=known["email"])),
+        _post(stack, person(email="", phone=known["phone"])),
+    ]
     assert [answer.status_code for answer in answers] == [202, 202, 202]
     assert all(answer.json().keys() == {"receipt"} for answer in answers)
     assert all(_RECEIPT.fullmatch(answer.json()["receipt"]) for answer in answers)
@@ -69,9 +73,7 @@ def test_unknown_fields_become_metadata_within_bounds(stack: Stack) -> None:
         ({"attribution": {"source": "ads"}}, "", "ads", True),
     ],
 )
-def test_attribution_stands_on_every_lead(
-    stack: Stack, said: Json, referrer: str, source: str, derived: bool
-) -> None:
+def test_attribution_stands_on_every_lead(stack: Stack, said: Json, referrer: str, source: str, derived: bool) -> None:
     body = person(**said)
     assert _post(stack, body, referer=referrer).status_code == 202
     (lead,) = by_email(stack, body["email"])

@@ -1,5 +1,7 @@
 """The sweeper's slow walk over the table."""
 
+from typing import Any
+
 from revops.table import Page, Row
 from revops.table.cursor import decode_position, encode_position
 from revops.table.dynamo import DynamoTable
@@ -12,9 +14,8 @@ class TableScan:
         self._table = table
 
     def scan(self, after: str, limit: int) -> Page:
-        arguments: dict[str, object] = {"TableName": self._table.name, "Limit": limit}
-        if after:
-            arguments["ExclusiveStartKey"] = decode_position(after)
-        answer = self._table.connection.dispatch("Scan", arguments)
+        """Raises Throttled and Unavailable once the table's own retries ran out."""
+        start: dict[str, Any] = {"ExclusiveStartKey": decode_position(after)} if after else {}
+        answer = self._table.call("Scan", Limit=limit, **start)
         last = answer.get("LastEvaluatedKey")
         return Page([Row.from_raw(raw) for raw in answer["Items"]], encode_position(last) if last else "")

@@ -18,10 +18,12 @@ CONTRIBUTION = "CONTRIBUTION"
 
 
 def rollup_key(name: str) -> Key:
+    """Where the counters of a rollup stand."""
     return Key(f"ROLLUP#{name}", "COUNTERS")
 
 
 def contribution_key(record: Key) -> Key:
+    """Where it stands what a record is counted for."""
     return Key(f"COUNTED#{record.pk}|{record.sk}", "CONTRIBUTION")
 
 

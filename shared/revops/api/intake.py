@@ -9,7 +9,8 @@ from revops.crm.intake import SubmitLead
 from revops.crm.model import Channel
 from revops.crm.submission import FormSubmission, LeadSubmission, PartnerSubmission
 from revops.kernel import IdFactory, Invalid
-from revops.platform.http import JSON, Api
+from revops.platform.http import Api
+from revops.platform.problems import JSON
 
 FORM_EXAMPLE = {"receipt": "RCP_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"}
 

@@ -10,7 +10,8 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from revops.kernel import DomainError
-from revops.platform.http import JSON, Api
+from revops.platform.http import Api
+from revops.platform.problems import JSON
 
 
 class Health(BaseModel):

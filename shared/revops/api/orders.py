@@ -26,7 +26,8 @@ from revops.orders.policies.lifecycle import next_step
 from revops.orders.queries import Progress, ReadOrder, ReadProgress
 from revops.orders.signature import CaptureSignature, SignedDocument
 from revops.orders.submission import SubmitOrder
-from revops.platform.http import JSON, Api
+from revops.platform.http import Api
+from revops.platform.problems import JSON
 
 TAG = "orders"
 MAX_BODY = 5_000_000

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from aws_lambda_powertools.event_handler import Response
 
-from revops.platform.http import JSON, Api
+from revops.platform.http import Api
+from revops.platform.problems import JSON
 from revops.usage import RecordUsage, UsageEvent, UsageReceipt
 
 SCOPE = "usage:write"

@@ -21,11 +21,13 @@ def audit_key(record: str, version: int) -> Key:
 
 
 def audit_row(entry: AuditEntry) -> Row:
+    """The row of an entry."""
     key = audit_key(entry.record, entry.version)
     return Row(pk=key.pk, sk=key.sk, kind=AUDIT, doc=entry.model_dump_json(exclude_defaults=True))
 
 
 def load_entry(row: Row) -> AuditEntry:
+    """The inverse of `audit_row`."""
     return AuditEntry.model_validate_json(row.doc)
 
 

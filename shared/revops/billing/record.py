@@ -89,27 +89,30 @@ def write_notes(
     for draft, row in zip(chosen, rows, strict=True):
         reminder = draft.at + timedelta(days=policy.follow_up_days)
         if row is None:
-            note = Note(
-                id=draft.id,
-                created_at=now,
-                modified_at=now,
-                related_to=customer.id,
-                content=draft.content,
-                author=author,
-                owner_id=owner_id,
-                type=NoteType.ISSUE,
-                priority=NotePriority.HIGH,
-                tags=("billing", draft.tag),
-                reminder_at=reminder,
-                told_by=draft.told_by,
-            )
-            add_note(transaction, note)
+            add_note(transaction, _issue_note(draft, customer.id, author, owner_id, reminder, now))
             continue
         note = NOTE.load(row)
         if note.author.startswith("system:") and note.told_by < draft.told_by:
             NOTE.update(
                 transaction, note.revised(now, content=draft.content, told_by=draft.told_by, reminder_at=reminder)
             )
+
+
+def _issue_note(draft: _Draft, customer_id: str, author: str, owner_id: str, reminder: datetime, now: datetime) -> Note:
+    return Note(
+        id=draft.id,
+        created_at=now,
+        modified_at=now,
+        related_to=customer_id,
+        content=draft.content,
+        author=author,
+        owner_id=owner_id,
+        type=NoteType.ISSUE,
+        priority=NotePriority.HIGH,
+        tags=("billing", draft.tag),
+        reminder_at=reminder,
+        told_by=draft.told_by,
+    )
 
 
 def _drafts(customer: Customer, facts: BillingFacts, told: Told | None, now: datetime) -> Iterator[_Draft]:

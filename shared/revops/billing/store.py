@@ -85,6 +85,7 @@ def asset_link_id(customer_id: str, asset_id: str) -> str:
 
 
 def fence_key(customer_id: str) -> Key:
+    """Where a customer's fence stands: bumped by every convergence, changed or not (R2)."""
     return Key(f"CUSTOMER#{customer_id}", "FENCE")
 
 

@@ -58,32 +58,29 @@ class ConsumeEvent:
             case "OrderFormActivated":
                 self._apply_order_caps()(data["order_id"], system_call("bus_consumer", event_id))
                 return "caps in force"
-            case "NoteCreated" if data["priority"] in _LOUD:
-                self._tell(
-                    event_id,
-                    f"A {data['priority']}-priority note",
-                    f"Note {data['note_id']} about {data['related_to']}.",
-                )
-                return "mailed"
-            case "SpendCapAlertRaised":
-                share, cap = f"{data['threshold_percent']} %", data["cap"]
-                self._tell(
-                    event_id,
-                    f"{share} of a {cap} cap is used",
-                    f"Account {data['account_id']} crossed {share} of its {cap} cap in {data['cycle']}.",
-                )
-                return "mailed"
-            case "OrderFormBlocked":
-                self._tell(
-                    event_id,
-                    "An order form is blocked",
-                    f"Order {data['order_id']} is blocked at {data['step']}: {data['reason']}\nResume it once mended.",
-                )
-                return "mailed"
             case _:
-                return "no reaction"
+                return self._tell(event_id, _notice(name, data))
 
-    def _tell(self, event_id: str, subject: str, text: str) -> None:
-        """Ids only: who may see more looks it up under their own rights."""
+    def _tell(self, event_id: str, notice: tuple[str, str] | None) -> str:
+        if notice is None:
+            return "no reaction"
         if self._mail_to_ops:
-            self._send_notice()(event_id, self._mail_to_ops, subject, text)
+            self._send_notice()(event_id, self._mail_to_ops, *notice)
+        return "mailed"
+
+
+def _notice(name: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Subject and text of the mail about an event, if it is worth one. Ids only: who may see more looks it up under
+    their own rights."""
+    match name:
+        case "NoteCreated" if data["priority"] in _LOUD:
+            return f"A {data['priority']}-priority note", f"Note {data['note_id']} about {data['related_to']}."
+        case "SpendCapAlertRaised":
+            share, cap = f"{data['threshold_percent']} %", data["cap"]
+            text = f"Account {data['account_id']} crossed {share} of its {cap} cap in {data['cycle']}."
+            return f"{share} of a {cap} cap is used", text
+        case "OrderFormBlocked":
+            text = f"Order {data['order_id']} is blocked at {data['step']}: {data['reason']}\nResume it once mended."
+            return "An order form is blocked", text
+        case _:
+            return None

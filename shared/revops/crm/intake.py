@@ -212,16 +212,29 @@ class SubmitLead:
         """Adds a new lead with all that belongs to it to a transaction: the person, the claims, the match entries,
         the assignment ticket (`tickets` knows the number that is next, by pool; otherwise it is read). The commit
         fails with ConditionFailed when somebody was quicker with any of them."""
+        draft = self._assign(reading.submission.country, account, tickets or {})
+        lead = self._scored(self._lead(reading, draft, resembles, call))
+        LEADS.create(transaction, lead)
+        transaction.put(person_row(lead.person_id, lead_id=lead.id), ABSENT)
+        for name, value in reading.claims:
+            claim(transaction, name, value, lead.id)
+        self._answer_once(transaction, reading, lead.id, created=True)
+        add_match_entries(transaction, reading.features.blocking_keys(), lead.person_id, lead.id)
+        for pool, ticket in draft.tickets.items():
+            key = ticket_key(pool)
+            row = Row(pk=key.pk, sk=key.sk, kind=TICKET, version=ticket + 1)
+            transaction.put(row, ticket or ABSENT)
+        return lead
+
+    def _lead(self, reading: Reading, draft: _Draft, resembles: tuple[MatchVerdict, ...], call: CallContext) -> Lead:
         submission, now = reading.submission, self._clock.now()
-        lead_id, person_id = self._ids.new("LEAD"), self._ids.new("PER")
-        draft = self._assign(submission.country, account, tickets or {})
         status, missing = completeness(submission.__dict__, reading.unusable)
         spam_score, spam_reasons = spam(submission)
-        lead = Lead(
-            id=lead_id,
+        return Lead(
+            id=self._ids.new("LEAD"),
             created_at=now,
             modified_at=now,
-            person_id=person_id,
+            person_id=self._ids.new("PER"),
             attribution=attribution_of(submission),
             owner_id=draft.assignment.owner_id,
             assignee_id=draft.assignment.owner_id,
@@ -238,18 +251,6 @@ class SubmitLead:
             metadata=submission.metadata,
             **{name: getattr(submission, name) for name in COPIED},
         )
-        lead = self._scored(lead)
-        LEADS.create(transaction, lead)
-        transaction.put(person_row(person_id, lead_id=lead_id), ABSENT)
-        for name, value in reading.claims:
-            claim(transaction, name, value, lead_id)
-        self._answer_once(transaction, reading, lead_id, created=True)
-        add_match_entries(transaction, reading.features.blocking_keys(), person_id, lead_id)
-        for pool, ticket in draft.tickets.items():
-            key = ticket_key(pool)
-            row = Row(pk=key.pk, sk=key.sk, kind=TICKET, version=ticket + 1)
-            transaction.put(row, ticket or ABSENT)
-        return lead
 
     def _assign(self, country: str, account: Account | None, tickets: Mapping[str, int]) -> _Draft:
         if account is not None and account.active:

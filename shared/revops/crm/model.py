@@ -11,6 +11,8 @@ from revops.table import Entity
 
 
 class LeadStatus(StrEnum):
+    """How far a lead has been worked on (LEAD-2); `policies.lead_moves` says which moves are legal."""
+
     NEW = "New"
     CONTACTED = "Contacted"
     QUALIFIED = "Qualified"
@@ -21,6 +23,8 @@ class LeadStatus(StrEnum):
 
 
 class LeadStage(StrEnum):
+    """How near to a decision the person is (LEAD-2)."""
+
     AWARENESS = "Awareness"
     CONSIDERATION = "Consideration"
     DECISION = "Decision"
@@ -28,24 +32,32 @@ class LeadStage(StrEnum):
 
 
 class DuplicateCheck(StrEnum):
+    """Outcome of the comparison with who is known (CAP-10); `Pending` waits for a person's word."""
+
     PASS = "Pass"  # noqa: S105 - the mission's word
     FAIL = "Fail"
     PENDING = "Pending"
 
 
 class SpamScore(StrEnum):
+    """How much a submission looks like spam (CAP-10)."""
+
     LOW = "Low"
     MEDIUM = "Medium"
     HIGH = "High"
 
 
 class ValidationStatus(StrEnum):
+    """Whether everything mandatory is there and right (CAP-10); conversion needs `Valid`."""
+
     VALID = "Valid"
     INVALID = "Invalid"
     PENDING = "Pending"
 
 
 class AuthorityLevel(StrEnum):
+    """A lead's say in the decision to buy (LEAD-3, LEAD-7)."""
+
     DECISION_MAKER = "Decision Maker"
     ECONOMIC_BUYER = "Economic Buyer"
     INFLUENCER = "Influencer"
@@ -168,6 +180,8 @@ class Lead(Entity):
 
 
 class AccountType(StrEnum):
+    """What a company is to us (CRM-1)."""
+
     CUSTOMER = "Customer"
     PROSPECT = "Prospect"
     PARTNER = "Partner"
@@ -176,6 +190,8 @@ class AccountType(StrEnum):
 
 
 class AccountHealth(StrEnum):
+    """How well an account does (CRM-1, CRM-11)."""
+
     GREEN = "Green"
     YELLOW = "Yellow"
     RED = "Red"
@@ -183,6 +199,8 @@ class AccountHealth(StrEnum):
 
 
 class AccountLifecycle(StrEnum):
+    """Where an account stands on the way to being a customer, and after (CRM-1)."""
+
     MQA = "MQA"
     SQA = "SQA"
     CUSTOMER = "Customer"
@@ -209,6 +227,8 @@ class Account(Entity):
 
 
 class ContactRole(StrEnum):
+    """A contact's part in the account's decisions (CRM-2)."""
+
     DECISION_MAKER = "Decision Maker"
     INFLUENCER = "Influencer"
     CHAMPION = "Champion"
@@ -232,6 +252,8 @@ class Contact(Entity):
 
 
 class OpportunityStage(StrEnum):
+    """How far a deal has come (CRM-3), in our one vocabulary; vendors' names are adapters'."""
+
     PROSPECT = "Prospect"
     QUALIFIED = "Qualified"
     PROPOSAL_SENT = "Proposal Sent"
@@ -256,6 +278,8 @@ STAGE_PROBABILITY = {
 
 
 class ForecastCategory(StrEnum):
+    """How a deal counts in the forecast (CRM-3)."""
+
     BEST_CASE = "Best Case"
     COMMIT = "Commit"
     MOST_LIKELY = "Most Likely"

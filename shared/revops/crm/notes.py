@@ -17,6 +17,8 @@ MAX_CONTENT = 10_000
 
 
 class NoteType(StrEnum):
+    """What a note is about (CRM-7)."""
+
     GENERAL = "general"
     FOLLOW_UP = "follow_up"
     ISSUE = "issue"
@@ -24,6 +26,8 @@ class NoteType(StrEnum):
 
 
 class NotePriority(StrEnum):
+    """How urgent a note is (CRM-7); `high` and `urgent` alert by mail."""
+
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"

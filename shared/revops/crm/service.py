@@ -72,6 +72,8 @@ class LeadQuery:
 
 @dataclass(frozen=True, slots=True)
 class LeadPage:
+    """A page of leads. `next_cursor` is empty at the end."""
+
     leads: list[Lead]
     next_cursor: str
 

@@ -44,6 +44,7 @@ TICKET_PREFIX = "TICKET#"
 
 
 def lead_key(identifier: str) -> Key:
+    """Where a lead stands."""
     return Key(f"LEAD#{identifier}", "LEAD")
 
 
@@ -139,6 +140,7 @@ def match_key(key: str, person_id: str) -> Key:
 
 
 def ticket_key(pool: str) -> Key:
+    """Where a pool's round-robin ticket stands: whose turn it is."""
     return Key(TICKET_PREFIX + pool, "TICKET")
 
 
@@ -150,6 +152,7 @@ def person_row(person_id: str, *, lead_id: str = "", contact_id: str = "") -> Ro
 
 
 def person_key(person_id: str) -> Key:
+    """Where it stands which roles a person has: lead, contact or both."""
     return Key(f"PERSON#{person_id}", "ROLES")
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from revops.inbox.model import InboxEntry, InboxStatus, Signal
-from revops.inbox.ports import BlobStore
 from revops.inbox.store import INBOX, inbox_id, inbox_row
-from revops.kernel import CallContext, Clock, NotFound
+from revops.kernel import BlobStore, CallContext, Clock, NotFound
 from revops.table import ABSENT, ConditionFailed, Table, Transaction, begin
 
 MAX_INLINE = 100_000

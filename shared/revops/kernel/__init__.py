@@ -1,5 +1,6 @@
-"""What every slice may use: time, identity, money, errors, strict JSON and who is asking. Imports nothing of ours."""
+"""What every slice may use: time, identity, money, errors, strict JSON, blobs, who is asking. Imports none of ours."""
 
+from revops.kernel.blobs import BlobStore
 from revops.kernel.clock import Clock, SystemClock, parse_time, time_text
 from revops.kernel.context import CallContext, Principal, Role, system_call
 from revops.kernel.errors import (
@@ -21,6 +22,7 @@ from revops.kernel.jsontext import JsonError, canonical_json, parse_json
 from revops.kernel.money import Money, exact_decimal
 
 __all__ = [
+    "BlobStore",
     "CallContext",
     "CapReached",
     "Clock",

@@ -13,6 +13,8 @@ from revops.table import Entity
 
 
 class Plan(StrEnum):
+    """What is sold (ORD-1)."""
+
     STARTER = "Starter"
     PROFESSIONAL = "Professional"
     ENTERPRISE = "Enterprise"
@@ -29,6 +31,8 @@ class Region(StrEnum):
 
 
 class BillingCycle(StrEnum):
+    """How often is billed (ORD-1)."""
+
     MONTHLY = "Monthly"
     ANNUAL = "Annual"
 
@@ -38,6 +42,8 @@ class BillingCycle(StrEnum):
 
 
 class PaymentMethod(StrEnum):
+    """How a customer pays (ORD-1)."""
+
     CREDIT_CARD = "Credit Card"
     ACH = "ACH"
     WIRE_TRANSFER = "Wire Transfer"
@@ -45,12 +51,16 @@ class PaymentMethod(StrEnum):
 
 
 class ESignMethod(StrEnum):
+    """How an order form is signed (ORD-1, ORD-3)."""
+
     DOCUSIGN = "DocuSign"
     ADOBE_SIGN = "Adobe Sign"
     MANUAL = "Manual"
 
 
 class CapPeriod(StrEnum):
+    """What a spend cap limits: a month or a year (ORD-1)."""
+
     MONTHLY = "Monthly"
     ANNUAL = "Annual"
 
@@ -65,6 +75,8 @@ class Meter(StrEnum):
 
 
 class OrderStatus(StrEnum):
+    """How far an order form has come (ORD-2); `policies.lifecycle` says which step it calls for next."""
+
     SUBMITTED = "Submitted"
     IN_REVIEW = "InReview"
     CHANGES_REQUESTED = "ChangesRequested"
@@ -201,6 +213,8 @@ class Finding(_Part):
 
 
 class ReviewDecision(StrEnum):
+    """What legal says to an order form that is not standard (ORD-2)."""
+
     APPROVE = "approve"
     REJECT = "reject"
     ASK = "ask"
@@ -262,6 +276,8 @@ class OrderForm(Entity):
 
 
 class StepOutcome(StrEnum):
+    """How a step of the workflow ended."""
+
     DONE = "Done"
     BLOCKED = "Blocked"
     FAILED = "Failed"

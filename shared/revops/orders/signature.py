@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from revops.access import Policy, Resource
-from revops.inbox.ports import BlobStore
-from revops.kernel import CallContext, Clock, Invalid, Refused, TooLarge
+from revops.kernel import BlobStore, CallContext, Clock, Invalid, Refused, TooLarge
 from revops.orders.model import OrderForm, OrderStatus, Signature, Step
 from revops.orders.moves import commit_move, move
 from revops.orders.policies.lifecycle import legal

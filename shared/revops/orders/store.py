@@ -33,6 +33,7 @@ WAIT = "ORDER_WAIT"
 
 
 def order_key(order_id: str) -> Key:
+    """Where an order form stands."""
     return Key(f"ORDER#{order_id}", "FORM")
 
 

@@ -83,21 +83,12 @@ class SubmitOrder:
     ) -> OrderForm:
         owner_id = call.principal.id
         if account is None:
-            address = address_text(terms.billing_address)
-            account = self._crm.create_account(
-                transaction, now, NewAccount(terms.legal_entity_name, address, owner_id, terms.contact_email)
+            company = NewAccount(
+                terms.legal_entity_name, address_text(terms.billing_address), owner_id, terms.contact_email
             )
-        opportunity_id = submission.opportunity_id or self._crm.open_opportunity(
-            transaction,
-            now,
-            NewOpportunity(
-                name=f"{terms.legal_entity_name} – {terms.plan}",
-                account_id=account.id,
-                value=Money(minor=contract_value(terms), currency=terms.currency),
-                expected_close=terms.start_date,
-                owner_id=owner_id,
-            ),
-        )
+            account = self._crm.create_account(transaction, now, company)
+        deal = _deal_of(terms, account.id, owner_id)
+        opportunity_id = submission.opportunity_id or self._crm.open_opportunity(transaction, now, deal)
         order = OrderForm(
             id=self._ids.new("ORD"),
             created_at=now,
@@ -165,3 +156,14 @@ def add_months(day: date, months: int) -> date:
     years, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + years, month + 1
     return date(year, month, min(day.day, monthrange(year, month)[1]))
+
+
+def _deal_of(terms: OrderTerms, account_id: str, owner_id: str) -> NewOpportunity:
+    """The deal that an order opens when it names none."""
+    return NewOpportunity(
+        name=f"{terms.legal_entity_name} – {terms.plan}",
+        account_id=account_id,
+        value=Money(minor=contract_value(terms), currency=terms.currency),
+        expected_close=terms.start_date,
+        owner_id=owner_id,
+    )

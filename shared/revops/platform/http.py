@@ -14,71 +14,25 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from revops.kernel import (
     CallContext,
     DomainError,
-    FieldIssue,
     Forbidden,
     Invalid,
     JsonError,
-    NotFound,
     Principal,
     Role,
     TooLarge,
-    Unavailable,
-    canonical_json,
     parse_json,
 )
 from revops.platform.logging import LogCode, log, log_error
+from revops.platform.problems import ERRORS, JSON, PROBLEM, Problem, known_error, problem, unsupported_type
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
-JSON = "application/json"
-PROBLEM = "application/problem+json"
 MAX_BODY = 1_000_000
-_TYPE_BASE = "https://revops.invalid/problems/"
-
-
-class ProblemIssue(BaseModel):
-    """One field of a refused request."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    field: str = Field(examples=["email"])
-    rule: str = Field(examples=["missing"])
-    message: str = Field(examples=["Field required"])
-    accepted: str = Field(default="", description="What would be accepted instead")
-
-
-class Problem(BaseModel):
-    """RFC 9457 problem details."""
-
-    model_config = ConfigDict(defer_build=True, extra="allow")
-
-    type: str = Field(examples=[_TYPE_BASE + "invalid"])
-    title: str = Field(examples=["Invalid input"])
-    status: int = Field(examples=[400])
-    detail: str = Field(examples=["email: Field required"])
-    correlation_id: str = Field(description="Quote it when asking for help; the logs have it")
-    issues: list[ProblemIssue] = Field(default_factory=list)
-
-
-_ERRORS: Mapping[int, str] = {
-    400: "The input breaks a rule; `issues` names fields, rules and what would be accepted",
-    401: "No acceptable proof of who is asking",
-    402: "A cap leaves no room; the numbers are in the body",
-    403: "Readable, but not to be changed by this caller",
-    404: "Not there, or not for this caller",
-    409: "The state does not allow this now, or the record changed meanwhile",
-    413: "The body is larger than this route takes",
-    415: "Not a content type this route takes",
-    429: "Too many requests; `Retry-After` says when to come back",
-    503: "A dependency did not answer; try again",
-}
 
 
 class Authenticator(Protocol):
@@ -164,7 +118,7 @@ class Api:
         for code, description in (also or {}).items():
             responses[code] = {"description": description, "content": {JSON: content}}
         for code in sorted({*errors, 400, 503}):
-            responses[code] = {"description": _ERRORS[code], "content": {PROBLEM: {"model": Problem}}}
+            responses[code] = {"description": ERRORS[code], "content": {PROBLEM: {"model": Problem}}}
         if security == []:
             self.public.add((method.lower(), path))
         self._paths.add(path)
@@ -264,7 +218,7 @@ class Api:
             if event.get("isBase64Encoded"):
                 body.decode("utf-8")
             if body and not _is_json((event.get("headers") or {}).get("content-type", JSON)):
-                raise _unsupported_type()
+                raise unsupported_type()
         except (DomainError, ValueError) as error:  # ValueError: neither base64 nor UTF-8
             known = error if isinstance(error, DomainError) else Invalid.field("body", "encoding", "not UTF-8", "UTF-8")
             request_id = event.get("requestContext", {}).get("requestId", "")
@@ -303,72 +257,11 @@ class Api:
         return problem(known, request_id)
 
 
-def known_error(error: Exception) -> DomainError | None:
-    """What an exception means to the caller; None for a defect of ours."""
-    match error:
-        case DomainError():
-            return error
-        case JsonError():
-            return Invalid.field("body", "json", str(error), "one JSON value in UTF-8")
-        case _ if type(error).__module__.startswith("aws_lambda_powertools."):
-            return _resolver_error(error)
-        case _:
-            return None
-
-
-def _resolver_error(error: Exception) -> DomainError | None:
-    from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-    from aws_lambda_powertools.event_handler.openapi.exceptions import (
-        RequestUnsupportedContentType,
-        RequestValidationError,
-    )
-
-    match error:
-        case RequestValidationError():
-            return Invalid("the request does not fit", [_issue(item) for item in error.errors()[:50]])
-        case RequestUnsupportedContentType():
-            return _unsupported_type()
-        case NotFoundError():
-            return NotFound("this route")
-        case _:
-            return None
-
-
 def _refuse_unknown(given: Mapping[str, str] | None, known: set[str]) -> None:
     unknown = sorted(set(given or {}) - known)
     if unknown:
         accepted = ", ".join(sorted(known)) or "none"
         raise Invalid.field(unknown[0][:60], "unknown-parameter", "not a parameter of this route", accepted)
-
-
-def problem(error: DomainError | None, correlation_id: str) -> tuple[int, str, dict[str, str]]:
-    """Status, body and headers of the problem answer; None is an internal error, of which nothing is told."""
-    headers = {"Content-Type": PROBLEM}
-    if error is None:
-        body: dict[str, Any] = {
-            "type": _TYPE_BASE + "internal",
-            "title": "Internal error",
-            "status": 500,
-            "detail": "something failed on our side; it is logged under the correlation id",
-        }
-    else:
-        body = {"type": _TYPE_BASE + error.slug, "title": error.title, "status": error.status, "detail": error.detail}
-        body |= error.extra
-        if isinstance(error, Invalid) and error.issues:
-            body["issues"] = [
-                {"field": issue.field, "rule": issue.rule, "message": issue.message, "accepted": issue.accepted}
-                for issue in error.issues
-            ]
-        if isinstance(error, Unavailable) and error.retry_after:
-            headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    body["correlation_id"] = correlation_id
-    return int(body["status"]), canonical_json(body), headers
-
-
-def _unsupported_type() -> Invalid:
-    refused = Invalid.field("content-type", "content-type", "not a type this route takes", JSON)
-    refused.status = 415
-    return refused
 
 
 def _is_json(content_type: str) -> bool:
@@ -387,17 +280,6 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise JsonError("the body is not a JSON object")
     return value
-
-
-def _issue(item: Mapping[str, Any]) -> FieldIssue:
-    place = tuple(item["loc"])
-    place = place[1:] if place and place[0] in ("body", "query", "path", "header") else place
-    where, rule = ".".join(map(str, place))[:200], str(item["type"])
-    if rule == "extra_forbidden":
-        return FieldIssue(where, "unknown-or-read-only", "unknown or read-only field", "leave it out")
-    context = item.get("ctx") or {}
-    accepted = str(context.get("expected", "")) or str(context.get("pattern", ""))
-    return FieldIssue(where or "body", rule, str(item["msg"]), accepted)
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:

@@ -9,8 +9,7 @@ import hashlib
 from contextlib import suppress
 
 from revops.access import Policy, Resource
-from revops.inbox.ports import BlobStore
-from revops.kernel import CallContext, Clock, system_call, time_text
+from revops.kernel import BlobStore, CallContext, Clock, system_call, time_text
 from revops.table import ABSENT, ConditionFailed, Entity, EntityKind, Key, Query, Table, begin
 
 SOURCE = "change_relay"

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from revops.analytics import ApplyRollups
-from revops.analytics.contributions import COUNTED
-from revops.analytics.store import contribution_key
+from revops.analytics import COUNTED, ApplyRollups, contribution_key
 from revops.audit import WriteAudit, audit_key
 from revops.audit.policies import record_name
 from revops.audit.store import head_of

@@ -63,10 +63,12 @@ def _partition(person_id: str) -> str:
 
 
 def state_key(person_id: str) -> Key:
+    """Where it stands what was last written to and read from the other side about a person."""
     return Key(_partition(person_id), "STATE")
 
 
 def dirty_key(person_id: str) -> Key:
+    """Where a person's dirty mark stands."""
     return Key(_partition(person_id), "DIRTY")
 
 

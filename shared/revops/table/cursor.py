@@ -17,6 +17,7 @@ def encode_position(last_key: Mapping[str, Any]) -> str:
 
 
 def decode_position(position: str) -> dict[str, Any]:
+    """The inverse of `encode_position`: the key a query or scan goes on after."""
     return {name: {"S": value} for name, value in json.loads(position).items()}
 
 

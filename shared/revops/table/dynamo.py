@@ -159,6 +159,10 @@ class DynamoTable:
         last = answer.get("LastEvaluatedKey")
         return Page(rows, encode_position(last) if last else "")
 
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """A call that no method here makes, on this table and tried again like every other."""
+        return self._call(operation, {"TableName": self.name, **arguments})
+
     def commit(self, transaction: Transaction) -> None:
         if not transaction.operations:
             return

@@ -42,7 +42,7 @@ class EntityKind[T: Entity]:
     """How entities of one kind stand in the table.
 
     `key` turns an id into the primary key, `index` gives the index entries of an entity, `title` is what people call
-    one. Every change of such a row is audited; that is what sets an entity apart from a claim or a counter.
+    one. Which kinds are audited is listed in one place, `bootstrap.AUDITED`.
     """
 
     kind: str

@@ -36,12 +36,16 @@ Expectation = int | _Absent | _Anything
 
 @dataclass(frozen=True, slots=True)
 class Put:
+    """Writes a whole row if the expectation holds."""
+
     row: Row
     expect: Expectation
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """Removes an item if the expectation holds."""
+
     key: Key
     expect: Expectation
 

@@ -42,6 +42,8 @@ class Line(_Spelled):
 
 
 class SpendPeriod(_Spelled):
+    """What a spend cap limits: a month or a year."""
+
     MONTHLY = "Monthly"
     ANNUAL = "Annual"
 

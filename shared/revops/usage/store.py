@@ -86,15 +86,18 @@ def alerts_of(table: Table, account_id: str, limit: int = 50) -> list[Alert]:
 
 
 def terms_key(account_id: str, version: int) -> Key:
+    """Where a version of an account's terms stands; versions are written once and never changed."""
     return Key(f"CAPS#{account_id}", f"TERMS#{version:08d}")
 
 
 def terms_row(terms: CapTerms, version: int) -> Row:
+    """The row of a version of the terms."""
     key = terms_key(terms.account_id, version)
     return Row(key.pk, key.sk, TERMS, version=version, doc=terms.model_dump_json(exclude_none=True))
 
 
 def load_terms(row: Row) -> CapTerms:
+    """The inverse of `terms_row`."""
     return CapTerms.model_validate_json(row.doc)
 
 
@@ -107,6 +110,7 @@ def ledger_key(event_id: str) -> Key:
 
 
 def ledger_row(entry: LedgerEntry) -> Row:
+    """The row of an accepted usage event."""
     key = ledger_key(entry.event_id)
     position = f"{time_text(entry.occurred_at)}#{key.pk[12:44]}"
     index = {"gsi1": (f"USAGE#{entry.account_id}#{entry.month}", position)}
@@ -114,6 +118,7 @@ def ledger_row(entry: LedgerEntry) -> Row:
 
 
 def load_entry(row: Row) -> LedgerEntry:
+    """The inverse of `ledger_row`."""
     return LedgerEntry.model_validate_json(row.doc)
 
 
@@ -126,26 +131,32 @@ def ledger_of(table: Table, account_id: str, month: str) -> Iterator[LedgerEntry
 
 
 def units_key(account_id: str, month: str) -> Key:
+    """Where an account's units of a month stand."""
     return Key(f"USAGE#{account_id}", f"UNITS#{month}")
 
 
 def spend_key(account_id: str, cycle: str) -> Key:
+    """Where an account's overage spend of a cycle stands."""
     return Key(f"USAGE#{account_id}", f"SPEND#{cycle}")
 
 
 def left(line: Line) -> str:
+    """The counter of included units that remain."""
     return f"{_NAMES[line.value]}_left"
 
 
 def over(line: Line) -> str:
+    """The counter of units beyond the included ones, below zero while some are left."""
     return f"{_NAMES[line.value]}_over"
 
 
 def room(line: Line) -> str:
+    """The counter of units that the usage cap still leaves."""
     return f"{_NAMES[line.value]}_room"
 
 
 def used(meter: Meter) -> str:
+    """The counter of units used."""
     return f"{_NAMES[meter.value]}_used"
 
 

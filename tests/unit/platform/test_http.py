@@ -24,7 +24,8 @@ from revops.kernel import (
     Unavailable,
     VersionConflict,
 )
-from revops.platform.http import Api, known_error
+from revops.platform.http import Api
+from revops.platform.problems import known_error
 from revops.table import ConditionFailed, Contention, Throttled
 from tests.builders.requests import Answer, KnownCallers, ask, http_event
 
