@@ -1,7 +1,7 @@
 """The access matrix of SAFE-1, probed over HTTP: every user × every route × records of every kind of owner."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 

@@ -31,6 +31,7 @@ from revops.platform.problems import ERRORS, JSON, PROBLEM, Problem, known_error
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
     from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+    from pydantic import BaseModel
 
 MAX_BODY = 1_000_000
 
