@@ -58,4 +58,5 @@ def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
             raise Invalid.field("Idempotency-Key", "CAP-5 idempotency-key", "the header is missing", "1–128 characters")
         submission = LeadSubmission.of(body, Channel.PARTNER, idempotency_key=key)
         receipt = use.submit_lead(submission, call)
-        return Response(status_code=201 if receipt.created else 200, content_type=JSON, body=LeadView.of(receipt.lead))
+        view = LeadView.of(receipt.lead.model_copy(update={"resembles": ()}), names_others=False)
+        return Response(status_code=201 if receipt.created else 200, content_type=JSON, body=view)

@@ -41,8 +41,11 @@ def add_lead_routes(api: Api, use: LeadUseCases) -> None:
         cursor: Annotated[str, Query(max_length=8000)] = "",
     ) -> LeadListView:
         query = LeadQuery(scope, sort, tuple(status or ()), min_score, email, limit, cursor)
-        page = use.read.list(query, api.user_call())
-        return LeadListView(leads=[LeadView.of(lead) for lead in page.leads], next=page.next_cursor)
+        call = api.user_call()
+        page = use.read.list(query, call)
+        everybody = use.read.sees_everybody(call)
+        views = [LeadView.of(lead, names_others=everybody) for lead in page.leads]
+        return LeadListView(leads=views, next=page.next_cursor)
 
     @api.get(
         "/api/v1/leads/counts",
@@ -56,7 +59,8 @@ def add_lead_routes(api: Api, use: LeadUseCases) -> None:
 
     @api.get("/api/v1/leads/{lead_id}", "One lead", tag="leads", model=LeadView, errors=(401, 404))
     def get_lead(lead_id: str) -> LeadView:
-        return LeadView.of(use.read.one(lead_id, api.user_call()))
+        call = api.user_call()
+        return LeadView.of(use.read.one(lead_id, call), names_others=use.read.sees_everybody(call))
 
     @api.patch(
         "/api/v1/leads/{lead_id}",
@@ -67,4 +71,5 @@ def add_lead_routes(api: Api, use: LeadUseCases) -> None:
         example=None,
     )
     def patch_lead(lead_id: str, body: LeadChange) -> LeadView:
-        return LeadView.of(use.change(lead_id, body, api.user_call()))
+        call = api.user_call()
+        return LeadView.of(use.change(lead_id, body, call), names_others=use.read.sees_everybody(call))

@@ -87,8 +87,13 @@ class LeadView(BaseModel):
     modified_at: datetime
 
     @classmethod
-    def of(cls, lead: Lead) -> Self:
+    def of(cls, lead: Lead, *, names_others: bool) -> Self:
+        """The lead for a caller. Whom it resembles is named only to those who may read everybody (`names_others`);
+        anybody else sees how alike and why, not who (S19)."""
         same = {name: getattr(lead, name) for name in cls.model_fields if name in Lead.model_fields}
+        if not names_others:
+            unnamed = {"person_id": "", "lead_id": ""}
+            same["resembles"] = tuple(verdict.model_copy(update=unnamed) for verdict in lead.resembles)
         return cls.model_validate(
             {
                 **same,

@@ -196,6 +196,10 @@ class SubmitLead:
             return LeadReceipt(lead, created=True)
         raise Unavailable("many new leads at once; try again shortly", retry_after=1)
 
+    def account_of(self, reading: Reading) -> Account | None:
+        """The account that a person's mail domain belongs to."""
+        return self._known(reading, consistent=False).account
+
     def lookalikes(self, reading: Reading) -> tuple[MatchVerdict, ...]:
         """Whom the person resembles, by the rules in force."""
         return lookalikes(self._table, reading, self._settings.read(MatchRules))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from revops.crm.model import Consent, Engagement, Lead
+from revops.crm.model import Channel, Consent, Engagement, Lead
 from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, tidy
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
@@ -164,10 +164,11 @@ def news(reading: Reading, lead: Lead, call: CallContext, now: datetime) -> dict
         if said and not getattr(lead, name) and name not in reading.unusable:
             changes[name] = tidy(said) if isinstance(said, str) else said
     standing = {(consent.channel, consent.purpose): consent.granted for consent in lead.consents}
+    public = reading.submission.channel is Channel.FORM
     fresh = tuple(
         consent
         for consent in consents_of(reading.submission, call, now)
-        if standing.get((consent.channel, consent.purpose)) != consent.granted
+        if _says_more(consent, standing.get((consent.channel, consent.purpose)), public=public)
     )
     if fresh:
         replaced = {(consent.channel, consent.purpose) for consent in fresh}
@@ -178,6 +179,14 @@ def news(reading: Reading, lead: Lead, call: CallContext, now: datetime) -> dict
     if changes:
         changes |= validity(lead, changes) | {"rescore_at": now}
     return changes
+
+
+def _says_more(said: Consent, standing: bool | None, *, public: bool) -> bool:
+    """Whether a statement changes what stands. Anybody can fill in the public form with anybody's address, so it can
+    withdraw a consent but not turn a recorded refusal into one."""
+    if said.granted and standing is False and public:
+        return False
+    return standing != said.granted
 
 
 def claims_of(lead: Lead) -> list[tuple[str, str]]:

@@ -9,7 +9,6 @@ cost beside its use case, and a tenth of a webhook's cold start (docs/benchmarks
 
 import json
 import logging
-import os
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -17,6 +16,8 @@ from enum import StrEnum
 from functools import cache
 from types import TracebackType
 from typing import Any, Final
+
+from revops.platform.config import log_level, service_name, trace_id
 
 
 class LogCode(StrEnum):
@@ -78,32 +79,41 @@ for _library in _TALKATIVE:  # at DEBUG they write whole requests, whatever leve
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+
+
 @cache
 def _logger() -> logging.Logger:
     """Writes each line as it is given, to standard output and nowhere else: Lambda's own handler would repeat it."""
     logger = logging.getLogger("revops")
     logger.propagate = False
-    logger.setLevel(os.environ.get("AWS_LAMBDA_LOG_LEVEL") or os.environ.get("LOG_LEVEL") or "INFO")
+    logger.setLevel(log_level())
     logger.addHandler(logging.StreamHandler(sys.stdout))
     return logger
 
 
 def log(code: LogCode, level: str = "info", **fields: Any) -> None:
     """One JSON line. Fields outside the allow-list are dropped."""
-    logger, number = _logger(), logging.getLevelNamesMapping()[level.upper()]
+    logger, number = _logger(), _LEVELS[level]
     if not logger.isEnabledFor(number):
         return
     line: dict[str, Any] = {
         "level": level.upper(),
         "message": code.value,
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "service": os.environ.get("POWERTOOLS_SERVICE_NAME", "revops"),
+        "service": service_name(),
         "code": code.name,
     }
     line.update((name, value) for name, value in fields.items() if name in _ALLOWED)
-    trace = os.environ.get("_X_AMZN_TRACE_ID", "")
+    trace = trace_id()
     if trace:
-        line["xray_trace_id"] = trace.partition(";")[0].removeprefix("Root=")
+        line["xray_trace_id"] = trace
     logger.handle(logger.makeRecord(logger.name, number, "", 0, json.dumps(line, default=str), (), None))
 
 

@@ -197,3 +197,32 @@ def test_spam_is_scored_with_its_reasons() -> None:
     ).lead
     assert lead.spam_score is SpamScore.HIGH
     assert "a link in a name" in lead.spam_reasons
+
+
+@pytest.mark.mission("CAP-9")
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"country": "", "phone": "+49 30 901820"},
+        {"country": "Atlantis", "phone": "+47 22 12 34 56"},
+        {"country": "", "phone": "", "email": "asha@nordlicht.de"},
+    ],
+)
+def test_where_no_country_is_said_the_phone_or_the_mail_says_it(said: dict[str, str]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        submit_lead(MemoryTable())(submission(consents=(), **said), CALL)
+    assert "CAP-9" in refusal.value.issues[0].rule
+
+
+@pytest.mark.mission("CAP-9")
+@pytest.mark.fault("S21")
+def test_the_public_form_cannot_turn_a_refusal_into_consent_but_can_withdraw_one() -> None:
+    table = MemoryTable()
+    submit = submit_lead(table)
+    yes, no = (ConsentStatement(channel="email", granted=True),), (ConsentStatement(channel="email", granted=False),)
+    lead = submit(submission(consents=yes), CALL).lead
+    form = {"channel": Channel.FORM, "attribution": None}
+    assert not submit(submission(consents=no, **form), CALL).lead.gdpr_consent
+    assert not submit(submission(consents=yes, **form), CALL).lead.gdpr_consent
+    assert submit(submission(consents=yes), CALL).lead.gdpr_consent, "a partner with a key answers for what it says"
+    assert LEADS.require(table, lead.id).version == 3

@@ -14,7 +14,7 @@ from revops.crm.model import Assignment
 from revops.settings import SettingsDocument
 
 UNASSIGNED = "queue:unassigned"
-"""The owner of a lead when nobody at all is there to take it; shown to managers, never lost."""
+"""The owner of a lead when nobody at all is there to take it; administrators see it, nothing is lost."""
 
 
 class Territory(BaseModel):
@@ -71,4 +71,6 @@ def account_owner(owner_id: str, account_id: str) -> Assignment:
 
 def nobody() -> Assignment:
     """Nobody is there to take it."""
-    return Assignment(owner_id=UNASSIGNED, rule="none present", explanation="no active SDR; a manager hands it out")
+    return Assignment(
+        owner_id=UNASSIGNED, rule="none present", explanation="no active SDR; an administrator hands it out"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from revops.crm.countries import EU_EEA_UK, country_code
 from revops.crm.model import Channel, SpamScore, ValidationStatus
-from revops.crm.normalise import mixed_script
+from revops.crm.normalise import mixed_script, phone_country
 from revops.crm.submission import LeadSubmission
 from revops.kernel import FieldIssue, Invalid
 
@@ -21,11 +21,12 @@ MANDATORY = ("first_name", "last_name", "company", "email", "phone", "country")
 def require_consent(submission: LeadSubmission) -> None:
     """Refuses a lead from the EU, the EEA or the UK that we collect without a statement of consent.
 
-    An explicit "no" is a statement: such a lead is kept and gets no marketing.
+    An explicit "no" is a statement: such a lead is kept and gets no marketing. Where the country is not said, or not
+    recognised, the phone's country counts, else the mail's national domain.
     """
     if submission.channel not in COLLECTED or submission.consents:
         return
-    code = country_code(submission.country)
+    code = country_code(submission.country) or _home_of(submission)
     if code in EU_EEA_UK:
         raise Invalid.field(
             "consent",
@@ -33,6 +34,12 @@ def require_consent(submission: LeadSubmission) -> None:
             f"a lead from {code} needs a statement of consent",
             'consent: [{"channel": "email", "purpose": "marketing", "granted": true, "wording_version": "…"}]',
         )
+
+
+def _home_of(submission: LeadSubmission) -> str:
+    """The country that a phone's prefix or a mail's domain names, if one does."""
+    ending = submission.email.strip().rpartition(".")[2]
+    return phone_country(submission.phone) or (country_code(ending) if len(ending) == 2 else "")
 
 
 def require_attribution(submission: LeadSubmission) -> None:
