@@ -105,8 +105,9 @@ check: .venv/.installed ## format, lint, types, import contracts, unit and quick
 test: setup ## every suite that must pass, each with its time (under ten minutes)
 	@$(PYTHON) -m tests --workers $(WORKERS)
 
-proof: setup ## the same with the full counts of schedules, probes and generated cases (under an hour)
-	@$(PYTHON) -m tests --workers $(WORKERS) --proof
+proof: setup ## the full counts: fault schedules, planted bugs, usage stories (under an hour)
+	@$(PYTHON) -m tests.faults proof
+	@REVOPS_SCALE=10 $(PYTEST) -q -n $(WORKERS) --timeout 1800 tests/property/test_usage_caps.py
 
 bench: setup ## the budgets, each a ratio measured side by side
 	@PYTHONPATH=shared $(PYTHON) -m tests.bench

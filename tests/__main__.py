@@ -1,6 +1,6 @@
-"""Every suite, one after the other, with what each took; what `make test` and `make proof` run.
+"""Every suite, one after the other, with what each took; what `make test` runs.
 
-    python -m tests [--proof] [--workers 2] [suite …]
+    python -m tests [--workers 2] [suite …]
 
 The acceptance suite drives a deployed stack. It gets one of its own, made from nothing and stopped whatever happens;
 the stack of `make up` is not touched.
@@ -44,12 +44,12 @@ def run(name: str, command: list[str], environment: Mapping[str, str]) -> Result
     return Result(name, done.returncode == 0, time.monotonic() - began)
 
 
-def pytest(suite: str, workers: int, proof: bool) -> list[str]:
+def pytest(suite: str, workers: int) -> list[str]:
     """The command of a suite. A suite without tests fails, as pytest has it."""
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
     if workers > 1 and suite != DEPLOYED:
         command += ["-n", str(workers), "--dist", "worksteal"]
-    return [*command, "--timeout", "1800"] if proof else command
+    return command
 
 
 def on_a_stack(step: Callable[[], Result], environment: Mapping[str, str]) -> list[Result]:
@@ -73,7 +73,6 @@ def on_a_stack(step: Callable[[], Result], environment: Mapping[str, str]) -> li
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests", description="Run the suites that must pass.")
     parser.add_argument("suites", nargs="*", help="all of them by default", metavar="suite")
-    parser.add_argument("--proof", action="store_true", help="the full counts of schedules, probes and cases")
     parser.add_argument("--workers", type=int, default=2, help="tests at once")
     given = parser.parse_args()
     wanted = given.suites or [*SUITES, DEPLOYED]
@@ -82,13 +81,9 @@ def main() -> int:
     # Ended from outside, it still stops what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     environment = dict(os.environ)
-    if given.proof:
-        environment |= {"REVOPS_PROOF": "1", "REVOPS_SCALE": os.environ.get("REVOPS_SCALE", "10")}
-    results = [
-        run(suite, pytest(suite, given.workers, given.proof), environment) for suite in SUITES if suite in wanted
-    ]
+    results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
     if DEPLOYED in wanted:
-        command = pytest(DEPLOYED, given.workers, given.proof)
+        command = pytest(DEPLOYED, given.workers)
         # Where CI is set, a stack that is missing fails the suite instead of skipping it.
         results += on_a_stack(lambda: run(DEPLOYED, command, environment | {"CI": "1"}), environment)
     say("\n" + "─" * 80)

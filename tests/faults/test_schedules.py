@@ -3,7 +3,6 @@
 A failing seed prints its violations and the command that replays it.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +11,13 @@ import pytest
 
 from tests.builders.dynoxide import ROOT, DynoxideServer, dynoxide
 from tests.faults.mutants import MUTANTS, hunt
-from tests.faults.proof import PROOF_DYNOXIDE, PROOF_MEMORY
 from tests.faults.schedule import Outcome, run
 from tests.faults.world import Plan
 
 __all__ = ["dynoxide"]
-_PROOF = bool(os.environ.get("REVOPS_PROOF"))
 _PIECE = 20
-MEMORY = PROOF_MEMORY if _PROOF else 200
-DYNOXIDE = PROOF_DYNOXIDE if _PROOF else 10
+MEMORY = 200
+DYNOXIDE = 10
 QUICK = {"e-mail not claimed", "lead put without version", "rollups by bare ADD", "random idempotency key"}
 
 
@@ -42,7 +39,7 @@ def test_schedules_on_dynoxide(first: int, dynoxide: DynoxideServer) -> None:
     assert told(run(Plan(seed, "dynoxide"), dynoxide) for seed in range(first, first + 5)) == []
 
 
-@pytest.mark.parametrize("name", sorted(QUICK) if not _PROOF else [mutant.name for mutant in MUTANTS])
+@pytest.mark.parametrize("name", sorted(QUICK))
 def test_planted_bugs_are_noticed(name: str, dynoxide: DynoxideServer) -> None:
     verdict = hunt(next(mutant for mutant in MUTANTS if mutant.name == name), dynoxide)
     assert verdict.seed is not None, f"{name} survived {verdict.tried} schedules"
