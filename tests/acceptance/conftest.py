@@ -2,14 +2,20 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from local.aws import wiring_of
+from revops.access import PlaceUser, User
+from revops.kernel import Role, system_call
 from tests.acceptance import orders
-from tests.acceptance.stack import Json, Stack, at_once
+from tests.acceptance.stack import Json, Stack, at_once, fresh
 
 _FILE = Path(os.environ.get("REVOPS_STACK", Path(__file__).parents[2] / ".local" / "test" / "stack.json"))
 _WARM = 12
@@ -81,3 +87,49 @@ def impatient_queues(stack: Stack) -> Iterator[Stack]:
     yield stack
     for url, attributes in patient.items():
         sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+
+
+@dataclass
+class Demoted:
+    """Somebody who was an Admin until `at`, with the token they had then."""
+
+    token: str
+    at: float
+
+
+def _place(stack: Stack, subject: str, role: Role) -> None:
+    wiring, now = wiring_of(stack.told), datetime.now(UTC)
+    wanted = User(
+        id=subject,
+        created_at=now,
+        modified_at=now,
+        name="temp",
+        email=f"{subject}@example.com",
+        role=role,
+        team_id="team-b",
+    )
+    PlaceUser(wiring.table, wiring.clock).user(wanted, system_call("acceptance"))
+
+
+@pytest.fixture(scope="session")
+def demoted(stack: Stack) -> Iterator[Demoted]:
+    cognito, word = stack.aws("cognito-idp"), fresh()
+    name, password = f"{word}@example.com", f"{fresh()}{fresh()}aA7"
+    made = cognito.admin_create_user(
+        UserPoolId=stack.told["user_pool_id"], Username=name, MessageAction="SUPPRESS", TemporaryPassword=password
+    )
+    subject = next(each["Value"] for each in made["User"]["Attributes"] if each["Name"] == "sub")
+    cognito.admin_set_user_password(
+        UserPoolId=stack.told["user_pool_id"], Username=name, Password=password, Permanent=True
+    )
+    token = stack.aws("cognito-idp").initiate_auth(
+        ClientId=stack.told["client_id"],
+        AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": name, "PASSWORD": password},
+    )["AuthenticationResult"]["AccessToken"]
+    stack.refused("GET", "/api/v1/settings/scoring", expect=401, token=token)  # nobody placed them yet
+    _place(stack, subject, Role.ADMIN)
+    stack.ok("GET", "/api/v1/settings/scoring", token=token)
+    _place(stack, subject, Role.SALES_REP)
+    yield Demoted(token, time.monotonic())
+    cognito.admin_delete_user(UserPoolId=stack.told["user_pool_id"], Username=name)

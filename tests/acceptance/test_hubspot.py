@@ -260,6 +260,7 @@ def test_a_write_whose_outcome_nobody_knows_ends_in_one_contact(
 ) -> None:
     lead = troubled[trouble]
     contact = eventually("the contact, once the lease is over", lambda: stack.contact(lead["person_id"]), seconds=100)
+    assert contact
     _ends_the_same(stack, lead, contact)
 
 

@@ -149,6 +149,9 @@ def test_a_poison_message_goes_to_the_dead_letters_and_its_neighbours_are_worked
     stack.misbehave("stripe", {"on": "webhook", "do": "drop"})
     stack.stripe("DELETE", f"subscriptions/{order['stripe_subscription_id']}")
     sqs, word = stack.aws("sqs"), fresh()
+    sqs.set_queue_attributes(
+        QueueUrl=stack.told["resources"]["StripeQueueUrl"], Attributes={"VisibilityTimeout": "2"}
+    )  # until the module ends: a message that failed comes again at once
     bodies = [
         f"not json {word}",
         json.dumps({"provider": "stripe", "inbox_id": inbox_id("stripe", word), "word": word}),

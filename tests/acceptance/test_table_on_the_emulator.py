@@ -1,4 +1,4 @@
-"""The table's contract once more, on the emulator that the stack is deployed to (design: dynoxide and ministack alike)."""
+"""The table's contract once more, on the emulator the stack is deployed to (design: dynoxide and ministack alike)."""
 
 import itertools
 import os

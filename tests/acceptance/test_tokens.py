@@ -10,8 +10,9 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests.acceptance.conftest import Demoted
 from tests.acceptance.people import partner_lead
-from tests.acceptance.stack import Json, Stack
+from tests.acceptance.stack import Json, Stack, eventually
 
 pytestmark = [pytest.mark.mission("SAFE-1"), pytest.mark.fault("S5")]
 
@@ -160,3 +161,18 @@ def test_nothing_was_done_for_a_token_that_is_none(stack: Stack) -> None:
         answer = stack.call("PATCH", f"/api/v1/leads/{lead['id']}", token=_BAD[bad](stack), json=change)
         assert answer.status_code == 401
     assert stack.ok("GET", f"/api/v1/leads/{lead['id']}", user="admin")["job_title"] == ""
+
+
+_STALE_SECONDS = 60
+
+
+@pytest.mark.mission("SAFE-6")
+@pytest.mark.fault("S4")
+def test_a_change_of_role_is_in_force_within_a_minute(stack: Stack, demoted: Demoted) -> None:
+    left = _STALE_SECONDS - (time.monotonic() - demoted.at)
+
+    def refused() -> bool:
+        return stack.call("GET", "/api/v1/settings/scoring", token=demoted.token).status_code == 404
+
+    eventually("the end of the old right", refused, seconds=max(1.0, left))
+    assert stack.call("GET", "/api/v1/leads", token=demoted.token).status_code == 200

@@ -32,7 +32,8 @@ BATCH = 10
 CALL = CallContext(Principal("key:partner", Role.INTEGRATION), request_id="req-1", ip="203.0.113.9", user_agent="bench")
 
 # USD per million request units, on demand, Standard class, Europe (London).
-# Source: https://aws.amazon.com/dynamodb/pricing/on-demand/ (the prices in force since November 2024).
+# Published at https://aws.amazon.com/dynamodb/pricing/on-demand/; entered by hand and not verified against it: check
+# there before quoting the figure.
 WRITE_PRICE = 0.7423
 READ_PRICE = 0.1485
 

@@ -27,7 +27,7 @@ from tests.bench.layers import ROOT, Layers
 from tests.bench.measure import Pair, Row
 from tests.bench.sample import NOW, Leads
 
-ROUNDS = 9
+ROUNDS = 17
 _WEBHOOK_FLOOR = """
 from aws_lambda_powertools import Logger
 import stripe
@@ -65,7 +65,7 @@ def rows(layers: Layers, seed: int) -> list[Row]:
     written; what it imports are the built layers with their compiled bytecode, and `functions/<name>`. The function
     is imported and answers one request, its table and secret calls going to a stub on loopback that answers at once.
     The floor only imports, and makes what every such function has: no request, no route. Interpreter start is
-    outside both. Floor and functions take turns; the ratio is of the medians.
+    outside both. Floor and functions take turns; the ratio is the median of the rounds' ratios.
     """
     lead = Leads(seed).lead(1)
     user = User(

@@ -41,7 +41,9 @@ class Pair:
 
     @property
     def ratio(self) -> float:
-        return statistics.median(self.ours) / statistics.median(self.floor)
+        """The median of the rounds' ratios: the two halves of a round are neighbours in time, so a burst of other work
+        that lasts a few rounds slows both and leaves the ratio alone."""
+        return statistics.median(self.ratios)
 
     @property
     def ratios(self) -> list[float]:

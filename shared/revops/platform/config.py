@@ -49,18 +49,3 @@ class Config:
             mail_to_ops=env.get("MAIL_TO_OPS", ""),
             release=env.get("AWS_LAMBDA_FUNCTION_VERSION", "local"),
         )
-
-
-def log_level() -> str:
-    """From which level on lines are written: Lambda's own setting, else the template's."""
-    return os.environ.get("AWS_LAMBDA_LOG_LEVEL") or os.environ.get("LOG_LEVEL") or "INFO"
-
-
-def service_name() -> str:
-    """What stands in every log line as the service."""
-    return os.environ.get("POWERTOOLS_SERVICE_NAME", "revops")
-
-
-def trace_id() -> str:
-    """The X-Ray trace of the request that is being answered, or an empty text."""
-    return os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=")

@@ -2,7 +2,7 @@
 
 Built on Powertools' resolver with validation on, so that the OpenAPI document is generated from the same signatures
 that check the requests. The resolver is loaded when a request needs it: a webhook reads raw bytes, has no parameter to
-check, and would pay a third of its cold start for it (docs/benchmarks.md).
+check, and does not pay for it at its cold start (docs/benchmarks.md).
 """
 
 from __future__ import annotations

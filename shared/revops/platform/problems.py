@@ -95,8 +95,8 @@ def problem(error: DomainError | None, correlation_id: str) -> tuple[int, str, d
             "detail": "something failed on our side; it is logged under the correlation id",
         }
     else:
-        body = {"type": _TYPE_BASE + error.slug, "title": error.title, "status": error.status, "detail": error.detail}
-        body |= error.extra
+        core = {"type": _TYPE_BASE + error.slug, "title": error.title, "status": error.status, "detail": error.detail}
+        body = {**error.extra, **core}
         if isinstance(error, Invalid) and error.issues:
             body["issues"] = [
                 {"field": issue.field, "rule": issue.rule, "message": issue.message, "accepted": issue.accepted}

@@ -7,5 +7,5 @@ import botocore.session
 
 @cache
 def botocore_session() -> botocore.session.Session:
-    """One for every client: a session of its own reads the endpoint data again, which is a tenth of a cold start."""
+    """One for every client: each further session reads the endpoint data and registers its handlers again."""
     return botocore.session.get_session()
