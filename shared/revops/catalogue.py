@@ -162,18 +162,16 @@ class OrderFormActivated(Payload):
 
 
 class OrderFormBlocked(Payload):
-    """An executed order cannot go on by itself; it says why and can be resumed (ORD-2)."""
+    """An executed order cannot go on by itself; its progress says why, and it can be resumed (ORD-2)."""
 
     order_id: str
     step: str
-    reason: str
 
 
 class OrderFormCancelled(Payload):
-    """An order form ended before execution (ORD-2)."""
+    """An order form ended before execution; its progress says why (ORD-2)."""
 
     order_id: str
-    reason: str
 
 
 class MembershipStatusChanged(Payload):

@@ -226,10 +226,11 @@ def test_the_eu_without_its_documents_is_blocked_says_why_and_is_resumed(stack: 
     assert blocked["steps"][-1]["outcome"] == "Blocked"
     eventually("the mail about the block", lambda: stack.mails(order["id"]))
     _post(stack, order, "cancel", "rep", {"reason": "executed"}, expect=409)
-    _post(stack, order, "resume", "rep", {"dpa": "Yes"})
+    _post(stack, order, "resume", "rep", {"dpa": "Yes"}, expect=403)  # the seller does not open the gate
+    _post(stack, order, "resume", "legal", {"dpa": "Yes"})
     still = eventually("blocked for the rest", lambda: _blocked_again(stack, order["id"]))
     assert "DPA" not in still["reason"]
-    _post(stack, order, "resume", "rep", {"sccs": "Module 2"})
+    _post(stack, order, "resume", "legal", {"sccs": "Module 2"})
     done = orders.reached(stack, order["id"], "Active")
     assert _names(done).count("resume") == 2
     assert len(orders.subscriptions_of(stack, order["id"])) == 1

@@ -84,6 +84,10 @@ class FakeStripe:
 
         return self._create("create_customer", key, asdict(request), effect)
 
+    def require_customer_of(self, customer_id: str, account_id: str) -> None:
+        if customer_id.startswith("cus_other"):
+            raise ProvisioningRefused(f"the Stripe customer {customer_id} belongs to another account")
+
     def can_charge(self, customer_id: str) -> bool:
         self._read("can_charge")
         return customer_id in self.chargeable

@@ -113,7 +113,7 @@ def test_an_executed_order_becomes_one_subscription(desk: Desk, stripe: httpx.Cl
     )
     assert desk.run_until_it_waits(order.id).status is OrderStatus.ACTIVE
     (made,) = subscriptions(stripe)
-    assert made["metadata"] == {"order_form": order.id, "account_id": order.account_id}
+    assert made["metadata"] == {"order_form": order.id, "account_id": order.account_id, "plan": "Professional"}
     (item,) = made["items"]["data"]
     assert (item["quantity"], item["price"]["unit_amount_decimal"]) == (25, "5457.5")
     assert (made["status"], made["collection_method"]) == ("active", "send_invoice")

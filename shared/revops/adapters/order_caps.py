@@ -1,7 +1,7 @@
 """What an order agrees on usage becomes the account's plan: the terms of an order form as terms of usage."""
 
 from revops.kernel import CallContext
-from revops.orders.model import OrderForm
+from revops.orders.model import OrderForm, OrderStatus
 from revops.orders.store import ORDERS
 from revops.table import Table
 from revops.usage import Allowance, CapPlan, CapTerms, Line, SetCapPlan, SpendPeriod
@@ -34,6 +34,12 @@ class ApplyOrderCaps:
         self._set_plan = set_plan
 
     def __call__(self, order_id: str, call: CallContext) -> CapPlan | None:
-        """The plan in force after it; None for an order that says nothing about usage. Raises NotFound, Refused."""
-        wanted = cap_terms_of(ORDERS.require(self._table, order_id))
-        return self._set_plan(wanted, call) if wanted else None
+        """The plan in force after it; None for an order that is not active or says nothing about usage.
+
+        Raises NotFound, Refused.
+        """
+        order = ORDERS.require(self._table, order_id)
+        wanted = cap_terms_of(order)
+        if wanted is None or order.status is not OrderStatus.ACTIVE:
+            return None
+        return self._set_plan(wanted, call, order.signature.recorded_at if order.signature else order.created_at)

@@ -84,6 +84,14 @@ class StripeProvisioning:
         with _creating():
             return self._client().v1.customers.create(params, {"idempotency_key": key}).id
 
+    def require_customer_of(self, customer_id: str, account_id: str) -> None:
+        with _reading():
+            customer = self._client().v1.customers.retrieve(customer_id)
+        if getattr(customer, "deleted", False):
+            raise ProvisioningRefused(f"the Stripe customer {customer_id} was deleted")
+        if _tag(customer.metadata, "account_id") not in {"", account_id}:
+            raise ProvisioningRefused(f"the Stripe customer {customer_id} belongs to another account")
+
     def can_charge(self, customer_id: str) -> bool:
         with _reading():
             customer = self._client().v1.customers.retrieve(customer_id)

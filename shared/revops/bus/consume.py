@@ -55,11 +55,19 @@ class ConsumeEvent:
             case "LeadCreated":
                 self._recheck_lead()(data["lead_id"], event_id)
                 return "lead rechecked"
+            case "RecordRedriven" if data["kind"] == "ORDER":  # what its lost events would have set in motion
+                return self._bring_up_to_date(str(data["record"]).partition("|")[0].removeprefix("ORDER#"), event_id)
             case "OrderFormActivated":
                 self._apply_order_caps()(data["order_id"], system_call("bus_consumer", event_id))
                 return "caps in force"
             case _:
                 return self._tell(event_id, _notice(name, data))
+
+    def _bring_up_to_date(self, order_id: str, event_id: str) -> str:
+        call = system_call("bus_consumer", event_id)
+        self._answer_wait()(order_id, call)
+        self._apply_order_caps()(order_id, call)
+        return "order brought up to date"
 
     def _tell(self, event_id: str, notice: tuple[str, str] | None) -> str:
         if notice is None:
@@ -80,7 +88,9 @@ def _notice(name: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
             text = f"Account {data['account_id']} crossed {share} of its {cap} cap in {data['cycle']}."
             return f"{share} of a {cap} cap is used", text
         case "OrderFormBlocked":
-            text = f"Order {data['order_id']} is blocked at {data['step']}: {data['reason']}\nResume it once mended."
+            text = (
+                f"Order {data['order_id']} is blocked at {data['step']}. Its progress says why; resume it once mended."
+            )
             return "An order form is blocked", text
         case _:
             return None

@@ -109,6 +109,11 @@ class Amendment(BaseModel):
     uk_idta: Executed | None = None
     terms: OrderTerms | None = None
 
+    @property
+    def names_documents(self) -> bool:
+        """Whether it says something about the contract documents."""
+        return any(value is not None for value in (self.dpa, self.sccs, self.uk_idta))
+
 
 class ResumeOrder:
     """Starts the workflow of an order again at its step: after a block, after a requested change, or because an
@@ -124,7 +129,12 @@ class ResumeOrder:
         """Raises NotFound, Forbidden, Invalid, and Refused for an order that has ended."""
         order = ORDERS.require(self._table, order_id)
         owner_id = self._crm.account(order.account_id).owner_id
-        self._policy.require_write(call.principal, Resource.ORDERS, owner_id, f"order form {order_id}")
+        what = f"order form {order_id}"
+        if amendment.names_documents and order.status is OrderStatus.BLOCKED:
+            # The compliance gate is not opened by the seller who wants it open.
+            self._policy.require_review(call.principal, Resource.ORDERS, owner_id, what)
+        else:
+            self._policy.require_write(call.principal, Resource.ORDERS, owner_id, what)
         to = _resumes_to(order, amendment)
         now = self._clock.now()
         transaction = begin(call, now)
@@ -149,6 +159,8 @@ def _resumes_to(order: OrderForm, amendment: Amendment) -> OrderStatus:
         raise Invalid.field(
             "terms", "not-changeable", f"the terms of an order that is {order.status} stand", "documents only"
         )
+    if amendment.names_documents and order.status not in {OrderStatus.CHANGES_REQUESTED, OrderStatus.BLOCKED}:
+        raise Invalid.field("dpa", "not-changeable", f"the documents of an order that is {order.status} stand")
     if order.status is OrderStatus.CHANGES_REQUESTED:
         return OrderStatus.SUBMITTED
     if order.block is not None:

@@ -74,9 +74,9 @@ def _of_move(came_from: OrderStatus, after: OrderForm) -> list[Payload]:
         case OrderStatus.ACTIVE:
             said.append(OrderFormActivated(order_id=after.id, account_id=after.account_id))
         case OrderStatus.BLOCKED if after.block:
-            said.append(OrderFormBlocked(order_id=after.id, step=after.block.step, reason=after.block.reason))
+            said.append(OrderFormBlocked(order_id=after.id, step=after.block.step))
         case OrderStatus.CANCELLED:
-            said.append(OrderFormCancelled(order_id=after.id, reason=after.end_reason))
+            said.append(OrderFormCancelled(order_id=after.id))
     return said
 
 

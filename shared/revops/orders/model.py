@@ -125,7 +125,7 @@ class UsageLine(_Part):
 
     meter: Meter
     monthly_cap: Annotated[int, Field(ge=0, le=10**15)]
-    overage_price: Annotated[Rate, Field(ge=0, le=1_000_000, examples=["0.015"])]
+    overage_price: Annotated[Rate, Field(ge=0, le=1_000_000, decimal_places=12, examples=["0.015"])]
 
 
 class SpendCap(_Part):
@@ -154,7 +154,7 @@ class _AgreedTerms(_Part):
     billing_address: Address
     plan: Plan
     currency: Currency
-    start_date: date
+    start_date: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
     term_months: Annotated[int, Field(ge=1, le=120)]
     discount_percent: Annotated[Rate, Field(ge=0, le=100, decimal_places=4)] = Decimal(0)
     seats: Annotated[int, Field(ge=1, le=1_000_000)]

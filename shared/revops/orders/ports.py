@@ -171,6 +171,11 @@ class ProvisioningGateway(Protocol):
 
     def create_customer(self, request: CustomerRequest, key: str) -> str: ...
 
+    def require_customer_of(self, customer_id: str, account_id: str) -> None:
+        """Raises ProvisioningRefused unless the customer exists and is nobody else's: its metadata names this account
+        or none."""
+        ...
+
     def can_charge(self, customer_id: str) -> bool:
         """Whether the customer has a default payment method. Raises ProvisioningRefused when there is none such."""
         ...

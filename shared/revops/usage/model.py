@@ -105,9 +105,11 @@ class CapTerms(_Part):
 
 
 class CapPlan(Entity):
-    """The terms in force for an account. Every version's terms are kept, for usage that arrives late."""
+    """The terms in force for an account. Every version's terms are kept, for usage that arrives late. `agreed_at` is
+    when the order they come from was signed; None for terms that no order set."""
 
     terms: CapTerms
+    agreed_at: AwareDatetime | None = None
 
 
 class UsageEvent(_Part):

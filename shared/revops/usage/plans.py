@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from revops.kernel import CallContext, Clock, NotFound, Refused, VersionConflict
 from revops.table import ABSENT, ConditionFailed, Contention, Table, Transaction, begin
 from revops.usage import store
-from revops.usage.model import CapPlan, CapTerms
+from revops.usage.model import CapPlan, CapTerms, SpendPeriod
 from revops.usage.policies import month_of, spend_cycle
 from revops.usage.store import PLANS, plan_id
 
@@ -54,16 +54,17 @@ class SetCapPlan:
         self._clock = clock
         self._terms = terms or PlanTerms(table)
 
-    def __call__(self, wanted: CapTerms, call: CallContext) -> CapPlan:
-        """The plan as wanted; nothing is written when that is how it stands.
+    def __call__(self, wanted: CapTerms, call: CallContext, agreed_at: datetime | None = None) -> CapPlan:
+        """The plan as wanted; nothing is written when that is how it stands, or when what stands was agreed later
+        than `agreed_at` (an event told again must not bring an older order's caps back).
 
         Raises VersionConflict, and Refused for another currency or spend period while a spend cycle is running.
         """
         for _ in range(_ATTEMPTS):
             before = PLANS.get(self._table, plan_id(wanted.account_id))
-            if before is not None and before.terms == wanted:
+            if before is not None and (before.terms == wanted or _newer(before, agreed_at)):
                 return before
-            after, transaction = self._change(before, wanted, call)
+            after, transaction = self._change(before, wanted, call, agreed_at)
             try:
                 self._table.commit(transaction)
             except ConditionFailed as error:
@@ -75,14 +76,17 @@ class SetCapPlan:
             return after
         raise Contention("usage of this account arrives too fast to change its plan; try again shortly")
 
-    def _change(self, before: CapPlan | None, wanted: CapTerms, call: CallContext) -> tuple[CapPlan, Transaction]:
+    def _change(
+        self, before: CapPlan | None, wanted: CapTerms, call: CallContext, agreed_at: datetime | None
+    ) -> tuple[CapPlan, Transaction]:
         now = self._clock.now()
         transaction = begin(call, now)
         if before is None:
-            plan = CapPlan(id=plan_id(wanted.account_id), created_at=now, modified_at=now, terms=wanted)
+            identifier = plan_id(wanted.account_id)
+            plan = CapPlan(id=identifier, created_at=now, modified_at=now, terms=wanted, agreed_at=agreed_at)
             PLANS.create(transaction, plan)
         else:
-            plan = before.revised(now, terms=wanted)
+            plan = before.revised(now, terms=wanted, agreed_at=agreed_at)
             PLANS.update(transaction, plan)
             self._adjust(transaction, before, plan, now)
         transaction.put(store.terms_row(wanted, plan.version), ABSENT)
@@ -112,5 +116,10 @@ class SetCapPlan:
             transaction.move(key, store.SPEND, {"left": more})
 
 
+def _newer(plan: CapPlan, agreed_at: datetime | None) -> bool:
+    return plan.agreed_at is not None and agreed_at is not None and plan.agreed_at > agreed_at
+
+
 def _spend_frame(terms: CapTerms) -> tuple[object, ...]:
-    return terms.currency, terms.spend_period, terms.starts_on
+    begins = terms.starts_on if terms.spend_period is SpendPeriod.ANNUAL else None  # a month is a month
+    return terms.currency, terms.spend_period, begins

@@ -61,7 +61,7 @@ def test_what_an_event_sets_going(name: str, data: dict[str, Any], reaction: tup
         ("NoteCreated", {"note_id": "N", "related_to": "C", "priority": "high", "owner_id": ""}, True),
         ("NoteCreated", {"note_id": "N", "related_to": "C", "priority": "medium", "owner_id": ""}, False),
         ("SpendCapAlertRaised", {"account_id": "A", "cap": "spend", "threshold_percent": 80, "cycle": "2026-11"}, True),
-        ("OrderFormBlocked", {"order_id": "O", "step": "provision", "reason": "no price"}, True),
+        ("OrderFormBlocked", {"order_id": "O", "step": "provision"}, True),
         ("LeadScoreChanged", {"lead_id": "L"}, False),
         ("OfferCreated", {}, False),
     ],
@@ -75,7 +75,7 @@ def test_people_are_told_by_mail_of_what_is_loud(name: str, data: dict[str, Any]
 
 def test_without_an_address_nobody_is_mailed() -> None:
     world = Reactions(mail_to="")
-    world.consume(envelope("OrderFormBlocked", order_id="O", step="s", reason="r"))
+    world.consume(envelope("OrderFormBlocked", order_id="O", step="s"))
     assert world.done == []
 
 

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Role, TooLarge, VersionConflict
 from revops.orders.decisions import Amendment
@@ -342,7 +343,9 @@ def test_service_starts_only_with_the_documents_of_its_region(
 def test_a_document_that_came_later_opens_the_gate(desk: Desk) -> None:
     order = desk.executed(dpa="No")
     assert desk.run_until_it_waits(order.id).status is OrderStatus.BLOCKED
-    resumed = desk.resume(order.id, Amendment(dpa=date(2026, 11, 20)), REP)
+    with pytest.raises(Forbidden):
+        desk.resume(order.id, Amendment(dpa=date(2026, 11, 20)), REP)
+    resumed = desk.resume(order.id, Amendment(dpa=date(2026, 11, 20)), LEGAL)
     assert resumed.status is OrderStatus.PROVISIONED
     assert desk.run_until_it_waits(order.id).status is OrderStatus.ACTIVE
 
@@ -472,3 +475,37 @@ def test_events_of_an_order_carry_no_personal_data(desk: Desk) -> None:
 )
 def test_a_term_ends_on_the_same_day_or_the_last_of_a_shorter_month(start: str, months: int, end: str) -> None:
     assert add_months(date.fromisoformat(start), months) == date.fromisoformat(end)
+
+
+@pytest.mark.mission("ORD-8")
+def test_the_documents_of_a_form_that_is_out_for_signature_stand(desk: Desk) -> None:
+    order = desk.submit(submission(), REP).order
+    assert desk.run_until_it_waits(order.id).status is OrderStatus.AWAITING_SIGNATURE
+    with pytest.raises(Invalid):
+        desk.resume(order.id, Amendment(dpa="No"), REP)
+
+
+@pytest.mark.mission("ORD-5")
+def test_a_named_stripe_customer_is_confirmed_by_legal_and_must_not_be_somebody_elses(desk: Desk) -> None:
+    order = desk.submit(submission(stripe_customer_id="cus_otheraccount"), REP).order
+    assert desk.run_until_it_waits(order.id).status is OrderStatus.IN_REVIEW
+    desk.review(order.id, ReviewDecision.APPROVE, "", LEGAL)
+    assert desk.run_until_it_waits(order.id).status is OrderStatus.AWAITING_SIGNATURE
+    desk.sign(order.id, SignedDocument("Anna Beispiel", date(2026, 11, 20), PDF), REP)
+    blocked = desk.run_until_it_waits(order.id)
+    assert blocked.status is OrderStatus.BLOCKED
+    assert blocked.block is not None
+    assert "another account" in blocked.block.reason
+    assert desk.stripe.subscriptions == {}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"start_date": "9999-12-01"},
+        {"usage": [{"meter": "Pooled", "monthly_cap": 1, "overage_price": "0.0000000000001"}]},
+    ],
+)
+def test_terms_that_nothing_could_be_made_of_are_refused_at_once(broken: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        submission(**broken)

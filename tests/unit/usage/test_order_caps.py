@@ -1,39 +1,84 @@
-"""What an order agrees on usage becomes the account's plan."""
+"""The caps of an order come into force, and an event told again brings none of an older order back (USE-3)."""
 
-from datetime import date
-from decimal import Decimal
+from datetime import timedelta
 
 import pytest
 
-from revops.adapters.order_caps import ApplyOrderCaps, cap_terms_of
-from revops.usage import Allowance, Line, SetCapPlan, SpendPeriod
-from tests.builders.orders import Desk
-from tests.builders.usage import CALL
+from revops.adapters.order_caps import ApplyOrderCaps
+from revops.kernel import system_call
+from revops.orders.model import ESignMethod, OrderForm, OrderStatus, OrderTerms, Signature
+from revops.orders.store import ORDERS
+from revops.table import begin
+from revops.usage import SetCapPlan
+from revops.usage.store import PLANS, plan_id
+from tests.builders.clock import ManualClock
+from tests.builders.memory_table import MemoryTable
+from tests.builders.orders import submission
+
+CALL = system_call("tests")
 
 
-@pytest.mark.mission("ORD-1", "USE-3")
-def test_usage_lines_and_spend_cap_of_an_order_limit_its_account() -> None:
+def _terms(usage: list[dict[str, object]]) -> OrderTerms:
+    said = submission(usage=usage).model_dump()
+    agreed = {name: said[name] for name in OrderTerms.model_fields if name in said}
+    return OrderTerms.model_validate(agreed | {"list_price": 5900, "renewal_date": "2027-11-20"})
+
+
+class Desk:
+    """Active orders of one account, each signed a day after the one before."""
+
+    def __init__(self) -> None:
+        self.table, self.clock = MemoryTable(), ManualClock()
+        self.apply = ApplyOrderCaps(self.table, SetCapPlan(self.table, self.clock))
+
+    def order(self, number: int, included: int, status: OrderStatus = OrderStatus.ACTIVE) -> str:
+        signed = self.clock.now() + timedelta(days=number)
+        usage = [{"meter": "Pooled", "monthly_cap": included, "overage_price": "0.015"}]
+        order = OrderForm(
+            id=f"ORD_{number}",
+            created_at=signed,
+            modified_at=signed,
+            status=status,
+            status_since=signed,
+            account_id="ACC_7ZK3M0Q8W2XR5T9VB1N4C6D8EF",
+            opportunity_id="OPP_1",
+            opened_opportunity=True,
+            owner_id="rep",
+            terms=_terms(usage),
+            signature=Signature(
+                signatory_name="Anna",
+                signed_on=signed.date(),
+                document="signed/form.pdf",
+                sha256="0" * 64,
+                size=9,
+                method=ESignMethod.MANUAL,
+                recorded_by="rep",
+                recorded_at=signed,
+            ),
+        )
+        transaction = begin(CALL, signed)
+        ORDERS.create(transaction, order)
+        self.table.commit(transaction)
+        return order.id
+
+    def included(self) -> int:
+        plan = PLANS.require(self.table, plan_id("ACC_7ZK3M0Q8W2XR5T9VB1N4C6D8EF"))
+        return plan.terms.allowances[0].included
+
+
+@pytest.mark.mission("USE-3")
+@pytest.mark.fault("R16")
+def test_an_older_order_told_again_changes_nothing() -> None:
     desk = Desk()
-    order = desk.submitted(spend_cap={"minor": 70000, "period": "Annual"}, start_date="2026-12-01")
-    apply = ApplyOrderCaps(desk.table, SetCapPlan(desk.table, desk.clock))
-    plan = apply(order.id, CALL)
-    assert plan is not None
-    assert plan.terms.account_id == order.account_id
-    assert plan.terms.allowances == (
-        Allowance(line=Line.POOLED, included=10000, overage_price=Decimal("0.015"), unit_limit=None),
-    )
-    assert (plan.terms.currency, plan.terms.spend_cap) == ("EUR", 70000)
-    assert (plan.terms.spend_period, plan.terms.starts_on) == (SpendPeriod.ANNUAL, date(2026, 12, 1))
-    assert apply(order.id, CALL) == plan
+    first, second = desk.order(1, 100), desk.order(2, 5000)
+    desk.apply(first, CALL)
+    desk.apply(second, CALL)
+    assert desk.included() == 5000
+    desk.apply(first, CALL)
+    assert desk.included() == 5000
 
 
-def test_an_order_without_usage_or_spend_cap() -> None:
+@pytest.mark.mission("USE-3")
+def test_an_order_that_is_not_active_puts_nothing_in_force() -> None:
     desk = Desk()
-    assert cap_terms_of(desk.submitted(usage=[], spend_cap=None)) is None
-    lines = [
-        {"meter": "API Calls", "monthly_cap": 5, "overage_price": "1"},
-        {"meter": "Signatures", "monthly_cap": 6, "overage_price": "2"},
-    ]
-    terms = cap_terms_of(desk.submitted(usage=lines, spend_cap=None))
-    assert terms is not None
-    assert (terms.spend_cap, [one.line for one in terms.allowances]) == (None, [Line.API_CALLS, Line.SIGNATURES])
+    assert desk.apply(desk.order(1, 100, OrderStatus.CANCELLED), CALL) is None

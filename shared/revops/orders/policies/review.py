@@ -24,6 +24,8 @@ class ReviewRules(SettingsDocument):
     standard_plans: tuple[Plan, ...] = (Plan.STARTER, Plan.PROFESSIONAL, Plan.ENTERPRISE)
     standard_payment_methods: tuple[PaymentMethod, ...] = tuple(PaymentMethod)
     catalogue_price_only: bool = True
+    existing_stripe_customer: bool = True
+    """Whether a form that names a Stripe customer instead of having one made goes to review."""
 
 
 def review(terms: OrderTerms, rules: ReviewRules, catalogue: PlanCatalogue) -> tuple[Finding, ...]:
@@ -53,6 +55,12 @@ def _findings(terms: OrderTerms, rules: ReviewRules, catalogue: PlanCatalogue) -
             "standard_payment_methods",
             "payment_method",
             f"payment by {terms.payment_method} is not one of {', '.join(rules.standard_payment_methods)}",
+        )
+    if rules.existing_stripe_customer and terms.stripe_customer_id:
+        yield _finding(
+            "existing_stripe_customer",
+            "stripe_customer_id",
+            f"names the Stripe customer {terms.stripe_customer_id}; somebody confirms that it is this company's",
         )
     listed = catalogue.seat_price(terms.plan, terms.currency)
     if rules.catalogue_price_only and terms.plan is not Plan.CUSTOM and terms.list_price != listed:

@@ -59,7 +59,10 @@ class ProvisionOrder:
         return Provisioned(customer_id, subscription_id)
 
     def _customer(self, order: OrderForm, call: CallContext) -> str:
-        known = order.terms.stripe_customer_id or self._crm.account(order.account_id).stripe_customer_id
+        if order.terms.stripe_customer_id:
+            self._gateway.require_customer_of(order.terms.stripe_customer_id, order.account_id)
+            return order.terms.stripe_customer_id
+        known = self._crm.account(order.account_id).stripe_customer_id
         if known:
             return known
         return self._create_once(
