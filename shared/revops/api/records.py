@@ -9,6 +9,7 @@ from revops.analytics import ReadCounts
 from revops.api.views import AccountView, CountsView, OpportunityView
 from revops.audit import AuditEntry, ReadAudit
 from revops.billing.queries import CustomerProfile, ReadCustomer
+from revops.billing.store import CUSTOMER
 from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
 from revops.kernel import NotFound, id_prefix
 from revops.orders.store import ORDERS
@@ -44,6 +45,7 @@ _AUDITABLE = {
     "ACC": Resource.ACCOUNTS,
     "OPP": Resource.OPPORTUNITIES,
     "ORD": Resource.ORDERS,
+    "CUST": Resource.BILLING,
 }
 """Prefix of an id → as what its record is governed."""
 
@@ -93,7 +95,7 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
 
     @api.get(
         "/api/v1/audit/{entity_id}",
-        "Who changed what in a lead, account, deal or order, with the state of its hash chain",
+        "Who changed what in a lead, account, deal, order or customer, with the state of its hash chain",
         tag="audit",
         model=AuditView,
         errors=(401, 403, 404),
@@ -121,6 +123,10 @@ def _locate(table: Table, resource: Resource, entity_id: str) -> Located:
             return ACCOUNTS.key(entity_id), ACCOUNTS.require(table, entity_id).owner_id
         case Resource.OPPORTUNITIES:
             return OPPORTUNITIES.key(entity_id), OPPORTUNITIES.require(table, entity_id).owner_id
+        case Resource.BILLING:
+            customer = CUSTOMER.require(table, entity_id)
+            account = ACCOUNTS.get(table, customer.account_id) if customer.account_id else None
+            return CUSTOMER.key(entity_id), account.owner_id if account else ""
         case _:
             order = ORDERS.require(table, entity_id)
             return ORDERS.key(entity_id), ACCOUNTS.require(table, order.account_id).owner_id

@@ -16,7 +16,7 @@ from revops.orders.ports import CrmRecords, OrderEvidence, SignatureSender, Work
 from revops.orders.provisioning.service import ProvisionOrder
 from revops.orders.store import ORDERS, STALLED_AFTER, add_wait, waits_of
 from revops.settings import SettingsReader
-from revops.table import ConditionFailed, Table, Transaction, begin, due_now
+from revops.table import ConditionFailed, Row, Table, Transaction, begin, due_now
 
 GIVE_UP = "give_up"
 """The task an execution runs when the retries of a step are used up."""
@@ -76,6 +76,15 @@ class StartWorkflow:
         self._engine.start(f"{order_id}-{attempt}", order_id, attempt)
 
 
+def _readable(row: Row | None) -> OrderForm | None:
+    """None also for a row that cannot be read: it must hold no other order up, and the relay keeps it as a dead
+    letter."""
+    try:
+        return ORDERS.load(row) if row else None
+    except ValueError:
+        return None
+
+
 class RestartStalledOrders:
     """Gives a new attempt to orders that should have been moved on long ago: their execution or event was lost."""
 
@@ -89,7 +98,7 @@ class RestartStalledOrders:
         restarted = 0
         for due in due_now(self._table, "order", now):
             row = self._table.get(due.key)
-            order = ORDERS.load(row) if row else None
+            order = _readable(row)
             if order is None or not is_automatic(order.status) or order.modified_at + STALLED_AFTER > now:
                 continue  # the index was behind: it has moved on
             transaction = begin(call, now)

@@ -171,7 +171,10 @@ class SweepInbox:
             row = self._table.get(due.key)
             if row is None:
                 continue
-            entry = INBOX.load(row)
+            try:
+                entry = INBOX.load(row)
+            except ValueError:
+                continue  # unreadable: the relay kept it as a dead letter; it holds no other up
             if entry.waiting and "due" in row.index and _is_due(row, now):
                 self._settlement.again(entry, call)
                 count += 1
