@@ -5,7 +5,7 @@ from local.simulators.stripe.forms import Params
 
 
 @routes("GET", "/v1/account")
-def retrieve_account(ctx: Context, params: Params) -> Object:  # noqa: ARG001
+def retrieve_account(ctx: Context, params: Params) -> Object:
     """The simulator's own account: one per state folder."""
     held = ctx.all("account")
     if held:

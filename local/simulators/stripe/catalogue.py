@@ -58,7 +58,7 @@ def update_product(ctx: Context, params: Params, id: str) -> Object:
 
 
 @routes("DELETE", "/v1/products/{id}")
-def delete_product(ctx: Context, params: Params, id: str) -> Object:  # noqa: ARG001
+def delete_product(ctx: Context, params: Params, id: str) -> Object:
     """Delete a product that has no price."""
     product = ctx.get("product", id)
     if any(price["product"] == id for price in ctx.all("price")):
@@ -69,7 +69,7 @@ def delete_product(ctx: Context, params: Params, id: str) -> Object:  # noqa: AR
 
 
 @routes("GET", "/v1/products/{id}")
-def retrieve_product(ctx: Context, params: Params, id: str) -> Object:  # noqa: ARG001
+def retrieve_product(ctx: Context, params: Params, id: str) -> Object:
     """One product."""
     return ctx.get("product", id)
 
@@ -204,7 +204,7 @@ def update_price(ctx: Context, params: Params, price: str) -> Object:
 
 
 @routes("GET", "/v1/prices/{price}")
-def retrieve_price(ctx: Context, params: Params, price: str) -> Object:  # noqa: ARG001
+def retrieve_price(ctx: Context, params: Params, price: str) -> Object:
     """One price; its tiers on request."""
     return ctx.get("price", price)
 
@@ -281,6 +281,6 @@ def create_coupon(ctx: Context, params: Params) -> Object:
 
 
 @routes("GET", "/v1/coupons/{coupon}")
-def retrieve_coupon(ctx: Context, params: Params, coupon: str) -> Object:  # noqa: ARG001
+def retrieve_coupon(ctx: Context, params: Params, coupon: str) -> Object:
     """One coupon."""
     return ctx.get("coupon", coupon)

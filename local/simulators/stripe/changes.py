@@ -169,7 +169,7 @@ def delete_subscription_item(ctx: Context, params: Params, item: str) -> Object:
 
 
 @routes("GET", "/v1/subscription_items/{item}")
-def retrieve_subscription_item(ctx: Context, params: Params, item: str) -> Object:  # noqa: ARG001
+def retrieve_subscription_item(ctx: Context, params: Params, item: str) -> Object:
     """One item."""
     return _owner(ctx, item)[1]
 

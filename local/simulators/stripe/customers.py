@@ -103,7 +103,7 @@ def update_customer(ctx: Context, params: Params, customer: str) -> Object:
 
 
 @routes("DELETE", "/v1/customers/{customer}")
-def delete_customer(ctx: Context, params: Params, customer: str) -> Object:  # noqa: ARG001
+def delete_customer(ctx: Context, params: Params, customer: str) -> Object:
     """Delete a customer: live subscriptions end, the id stays readable as deleted."""
     held = live_customer(ctx, customer, "id")
     for subscription in ctx.all("subscription"):
@@ -122,7 +122,7 @@ def delete_customer(ctx: Context, params: Params, customer: str) -> Object:  # n
 
 
 @routes("GET", "/v1/customers/{customer}")
-def retrieve_customer(ctx: Context, params: Params, customer: str) -> Object:  # noqa: ARG001
+def retrieve_customer(ctx: Context, params: Params, customer: str) -> Object:
     """One customer; a deleted one says so."""
     return ctx.get("customer", customer)
 

@@ -107,7 +107,7 @@ def _put_on(ctx: Context, item: Object, invoice_id: str) -> None:
 
 
 @routes("DELETE", "/v1/invoiceitems/{invoiceitem}")
-def delete_invoice_item(ctx: Context, params: Params, invoiceitem: str) -> Object:  # noqa: ARG001
+def delete_invoice_item(ctx: Context, params: Params, invoiceitem: str) -> Object:
     """Delete an item that no finalised invoice holds."""
     item = ctx.get("invoiceitem", invoiceitem)
     invoice = ctx.find("invoice", item["invoice"])
@@ -127,7 +127,7 @@ def delete_invoice_item(ctx: Context, params: Params, invoiceitem: str) -> Objec
 
 
 @routes("GET", "/v1/invoiceitems/{invoiceitem}")
-def retrieve_invoice_item(ctx: Context, params: Params, invoiceitem: str) -> Object:  # noqa: ARG001
+def retrieve_invoice_item(ctx: Context, params: Params, invoiceitem: str) -> Object:
     """One item."""
     return ctx.get("invoiceitem", invoiceitem)
 

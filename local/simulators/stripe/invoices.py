@@ -76,7 +76,7 @@ def update_invoice(ctx: Context, params: Params, invoice: str) -> Object:
 
 
 @routes("DELETE", "/v1/invoices/{invoice}")
-def delete_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # noqa: ARG001
+def delete_invoice(ctx: Context, params: Params, invoice: str) -> Object:
     """Delete a draft that belongs to no subscription."""
     held = ctx.get("invoice", invoice)
     if held["status"] != "draft" or held["parent"]:
@@ -127,7 +127,7 @@ def pay_invoice(ctx: Context, params: Params, invoice: str) -> Object:
 
 
 @routes("POST", "/v1/invoices/{invoice}/void")
-def void_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # noqa: ARG001
+def void_invoice(ctx: Context, params: Params, invoice: str) -> Object:
     """Void an open invoice."""
     held = ctx.get("invoice", invoice)
     if held["status"] not in ("open", "uncollectible"):
@@ -137,7 +137,7 @@ def void_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # noqa:
 
 
 @routes("POST", "/v1/invoices/{invoice}/mark_uncollectible")
-def give_up_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # noqa: ARG001
+def give_up_invoice(ctx: Context, params: Params, invoice: str) -> Object:
     """Write an open invoice off."""
     held = ctx.get("invoice", invoice)
     if held["status"] != "open":
@@ -147,7 +147,7 @@ def give_up_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # no
 
 
 @routes("POST", "/v1/invoices/{invoice}/send")
-def send_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # noqa: ARG001
+def send_invoice(ctx: Context, params: Params, invoice: str) -> Object:
     """Finalise if needed and mail the customer (here: only say so)."""
     held = ctx.get("invoice", invoice)
     if held["status"] == "draft":
@@ -157,7 +157,7 @@ def send_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # noqa:
 
 
 @routes("GET", "/v1/invoices/{invoice}")
-def retrieve_invoice(ctx: Context, params: Params, invoice: str) -> Object:  # noqa: ARG001
+def retrieve_invoice(ctx: Context, params: Params, invoice: str) -> Object:
     """One invoice; its payments on request."""
     return ctx.get("invoice", invoice)
 
@@ -189,7 +189,7 @@ def _subscription_id(invoice: Object) -> str | None:
 
 
 @routes("GET", "/v1/invoice_payments/{payment}")
-def retrieve_invoice_payment(ctx: Context, params: Params, payment: str) -> Object:  # noqa: ARG001
+def retrieve_invoice_payment(ctx: Context, params: Params, payment: str) -> Object:
     """One payment of an invoice."""
     return ctx.get("invoice_payment", payment)
 

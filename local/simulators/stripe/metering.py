@@ -59,7 +59,7 @@ def update_meter(ctx: Context, params: Params, id: str) -> Object:
 
 
 @routes("POST", "/v1/billing/meters/{id}/deactivate")
-def deactivate_meter(ctx: Context, params: Params, id: str) -> Object:  # noqa: ARG001
+def deactivate_meter(ctx: Context, params: Params, id: str) -> Object:
     """Stop accepting events."""
     meter = ctx.get("billing.meter", id)
     meter |= {"status": "inactive", "status_transitions": {"deactivated_at": ctx.now}, "updated": ctx.now}
@@ -68,7 +68,7 @@ def deactivate_meter(ctx: Context, params: Params, id: str) -> Object:  # noqa: 
 
 
 @routes("POST", "/v1/billing/meters/{id}/reactivate")
-def reactivate_meter(ctx: Context, params: Params, id: str) -> Object:  # noqa: ARG001
+def reactivate_meter(ctx: Context, params: Params, id: str) -> Object:
     """Accept events again."""
     meter = ctx.get("billing.meter", id)
     meter |= {"status": "active", "status_transitions": {"deactivated_at": None}, "updated": ctx.now}
@@ -77,7 +77,7 @@ def reactivate_meter(ctx: Context, params: Params, id: str) -> Object:  # noqa: 
 
 
 @routes("GET", "/v1/billing/meters/{id}")
-def retrieve_meter(ctx: Context, params: Params, id: str) -> Object:  # noqa: ARG001
+def retrieve_meter(ctx: Context, params: Params, id: str) -> Object:
     """One meter."""
     return ctx.get("billing.meter", id)
 

@@ -8,7 +8,7 @@ from local.simulators.stripe.subscriptions import live
 
 
 @routes("POST", "/v1/subscriptions/{subscription}/pause")
-def pause_subscription(ctx: Context, params: Params, subscription: str) -> Object:  # noqa: ARG001
+def pause_subscription(ctx: Context, params: Params, subscription: str) -> Object:
     """Pause: no invoices until resumed."""
     held = live(ctx, subscription)
     if held["status"] not in ("active", "trialing", "past_due"):

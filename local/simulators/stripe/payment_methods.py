@@ -185,7 +185,7 @@ def attach_payment_method(ctx: Context, params: Params, payment_method: str) -> 
 
 
 @routes("POST", "/v1/payment_methods/{payment_method}/detach")
-def detach_payment_method(ctx: Context, params: Params, payment_method: str) -> Object:  # noqa: ARG001
+def detach_payment_method(ctx: Context, params: Params, payment_method: str) -> Object:
     """Detach from its customer, who no longer defaults to it."""
     method = ctx.get("payment_method", payment_method, "payment_method")
     customer = ctx.find("customer", method["customer"])
@@ -212,7 +212,7 @@ def update_payment_method(ctx: Context, params: Params, payment_method: str) -> 
 
 
 @routes("GET", "/v1/payment_methods/{payment_method}")
-def retrieve_payment_method(ctx: Context, params: Params, payment_method: str) -> Object:  # noqa: ARG001
+def retrieve_payment_method(ctx: Context, params: Params, payment_method: str) -> Object:
     """One payment method."""
     return ctx.get("payment_method", payment_method, "payment_method")
 

@@ -310,7 +310,7 @@ def update_payment_intent(ctx: Context, params: Params, intent: str) -> Object:
 
 
 @routes("GET", "/v1/payment_intents/{intent}")
-def retrieve_payment_intent(ctx: Context, params: Params, intent: str) -> Object:  # noqa: ARG001
+def retrieve_payment_intent(ctx: Context, params: Params, intent: str) -> Object:
     """One intent."""
     return ctx.get("payment_intent", intent, "intent")
 
@@ -322,7 +322,7 @@ def list_payment_intents(ctx: Context, params: Params) -> Object:
 
 
 @routes("GET", "/v1/charges/{charge}")
-def retrieve_charge(ctx: Context, params: Params, charge: str) -> Object:  # noqa: ARG001
+def retrieve_charge(ctx: Context, params: Params, charge: str) -> Object:
     """One charge."""
     return ctx.get("charge", charge)
 
@@ -340,7 +340,7 @@ def list_refunds(ctx: Context, params: Params) -> Object:
 
 
 @routes("GET", "/v1/refunds/{refund}")
-def retrieve_refund(ctx: Context, params: Params, refund: str) -> Object:  # noqa: ARG001
+def retrieve_refund(ctx: Context, params: Params, refund: str) -> Object:
     """One refund."""
     return ctx.get("refund", refund)
 

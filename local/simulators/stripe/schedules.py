@@ -285,7 +285,7 @@ def update_schedule(ctx: Context, params: Params, schedule: str) -> Object:
 
 
 @routes("POST", "/v1/subscription_schedules/{schedule}/release")
-def release_schedule(ctx: Context, params: Params, schedule: str) -> Object:  # noqa: ARG001
+def release_schedule(ctx: Context, params: Params, schedule: str) -> Object:
     """Let the subscription go on without the schedule."""
     held = _live(ctx, schedule, "release")
     _release(ctx, held)
@@ -293,7 +293,7 @@ def release_schedule(ctx: Context, params: Params, schedule: str) -> Object:  # 
 
 
 @routes("POST", "/v1/subscription_schedules/{schedule}/cancel")
-def cancel_schedule(ctx: Context, params: Params, schedule: str) -> Object:  # noqa: ARG001
+def cancel_schedule(ctx: Context, params: Params, schedule: str) -> Object:
     """Cancel the schedule and its subscription."""
     held = _live(ctx, schedule, "cancel")
     subscription = ctx.find("subscription", held["subscription"])
@@ -304,7 +304,7 @@ def cancel_schedule(ctx: Context, params: Params, schedule: str) -> Object:  # n
 
 
 @routes("GET", "/v1/subscription_schedules/{schedule}")
-def retrieve_schedule(ctx: Context, params: Params, schedule: str) -> Object:  # noqa: ARG001
+def retrieve_schedule(ctx: Context, params: Params, schedule: str) -> Object:
     """One schedule."""
     return ctx.get("subscription_schedule", schedule, "schedule")
 

@@ -88,7 +88,7 @@ def cancel_setup_intent(ctx: Context, params: Params, intent: str) -> Object:
 
 
 @routes("GET", "/v1/setup_intents/{intent}")
-def retrieve_setup_intent(ctx: Context, params: Params, intent: str) -> Object:  # noqa: ARG001
+def retrieve_setup_intent(ctx: Context, params: Params, intent: str) -> Object:
     """One setup intent."""
     return ctx.get("setup_intent", intent, "intent")
 

@@ -309,7 +309,7 @@ def final_invoice(ctx: Context, subscription: Object, lines: list[Object]) -> No
 
 
 @routes("GET", "/v1/subscriptions/{subscription}")
-def retrieve_subscription(ctx: Context, params: Params, subscription: str) -> Object:  # noqa: ARG001
+def retrieve_subscription(ctx: Context, params: Params, subscription: str) -> Object:
     """One subscription."""
     return ctx.get("subscription", subscription)
 

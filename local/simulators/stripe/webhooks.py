@@ -72,7 +72,7 @@ def secret_for(ctx: Context, delivery: Delivery, main_secret: str) -> str:
 
 
 @routes("GET", "/v1/events/{event}")
-def retrieve_event(ctx: Context, params: Params, event: str) -> Object:  # noqa: ARG001
+def retrieve_event(ctx: Context, params: Params, event: str) -> Object:
     """One event."""
     return ctx.get("event", event)
 
@@ -129,7 +129,7 @@ def update_endpoint(ctx: Context, params: Params, endpoint: str) -> Object:
 
 
 @routes("DELETE", "/v1/webhook_endpoints/{endpoint}")
-def delete_endpoint(ctx: Context, params: Params, endpoint: str) -> Object:  # noqa: ARG001
+def delete_endpoint(ctx: Context, params: Params, endpoint: str) -> Object:
     """Stop sending to an address."""
     ctx.get("webhook_endpoint", endpoint)
     ctx.store.delete("webhook_endpoint", endpoint)
@@ -137,7 +137,7 @@ def delete_endpoint(ctx: Context, params: Params, endpoint: str) -> Object:  # n
 
 
 @routes("GET", "/v1/webhook_endpoints/{endpoint}")
-def retrieve_endpoint(ctx: Context, params: Params, endpoint: str) -> Object:  # noqa: ARG001
+def retrieve_endpoint(ctx: Context, params: Params, endpoint: str) -> Object:
     """One endpoint, without its secret."""
     return ctx.get("webhook_endpoint", endpoint)
 
