@@ -29,7 +29,6 @@ class LogCode(StrEnum):
     REDRIVEN = "CHG005"
     JOB = "JOB001"
     JOB_SKIPPED = "JOB002"
-    SECRET_REFUSED = "SEC001"  # noqa: S105 - a code, not a secret
 
 
 _ALLOWED: Final = frozenset(
