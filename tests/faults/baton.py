@@ -64,11 +64,11 @@ class Baton:
             self._hand_to(other)
             gate.acquire()
 
-    def sleep(self) -> None:
-        """The one who runs stops here until everybody else is done."""
+    def sleep(self, turns: int = 1_000_000) -> None:
+        """The one who runs stops here for so many turns of the others; if nothing is said, until they are done."""
         me = self.holder
         if me and len(self._alive) > 1:
-            self._asleep[me] = self._turns + 1_000_000
+            self._asleep[me] = self._turns + turns
             self.turn(idle=True)
 
     def _play(self, name: str, act: Callable[[], None]) -> None:
