@@ -67,8 +67,9 @@ class Place:
 
     @classmethod
     def of_tests(cls) -> "Place":
-        """The stack `make test` starts beside it and stops afterwards."""
-        return cls(PROJECT / ".local" / "test", for_tests=True)
+        """The stack `make test` starts beside it and stops afterwards. REVOPS_TEST_STACK names another folder for it
+        under .local, with free ports of its own, for a second run beside the first."""
+        return cls(PROJECT / ".local" / os.environ.get("REVOPS_TEST_STACK", "test"), for_tests=True)
 
     @property
     def stack_json(self) -> Path:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from revops.crm.intake import facts_of
-from revops.crm.model import Assignment, Attribution, AuthorityLevel, Channel, Consent, Lead
+from revops.crm.model import Assignment, Attribution, AuthorityLevel, Channel, Lead
 from revops.crm.reading import features_of
 from revops.crm.store import LEADS, match_row, person_row
 from revops.kernel import RandomIds
@@ -70,7 +70,7 @@ class Leads:
             owner_id=owner,
             assignee_id=owner,
             assignment=Assignment(owner_id=owner, rule="round-robin", explanation="round-robin: number 1 of 8"),
-            consents=(Consent(channel="email", purpose="marketing", granted=True, at=at, source="partner"),),
+            gdpr_consent=True,
             **self.fields(number),
         )
         card = score_lead(facts_of(lead), self._table, at)

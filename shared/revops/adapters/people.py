@@ -55,11 +55,8 @@ class CrmPeople:
         reading = Reading.of(submission, call)
         if not reading.address and not reading.phone:
             raise Invalid.field("email", "CAP-10 reachable", "neither a usable e-mail nor a usable phone")
-        return self._of(
-            self._intake.compose(
-                transaction, reading, self._intake.account_of(reading), call, self._intake.lookalikes(reading)
-            )
-        )
+        account, resembles = self._intake.account_of(reading), self._intake.lookalikes(reading)
+        return self._of(self._intake.compose(transaction, reading, account, call, resembles).lead)
 
     def update(
         self, transaction: Transaction, person: PersonSnapshot, changes: Mapping[PersonField, str], now: datetime

@@ -58,5 +58,6 @@ def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
             raise Invalid.field("Idempotency-Key", "CAP-5 idempotency-key", "the header is missing", "1–128 characters")
         submission = LeadSubmission.of(body, Channel.PARTNER, idempotency_key=key)
         receipt = use.submit_lead(submission, call)
-        view = LeadView.of(receipt.lead.model_copy(update={"resembles": ()}), names_others=False)
+        lead = receipt.lead.model_copy(update={"resembles": ()})
+        view = LeadView.of(lead, names_others=False, consents=receipt.consents)
         return Response(status_code=201 if receipt.created else 200, content_type=JSON, body=view)

@@ -7,8 +7,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from revops.analytics import ReadCounts
 from revops.api.views import CountsView, LeadListView, LeadView
-from revops.crm.model import LeadStatus
+from revops.crm.model import Lead, LeadStatus
 from revops.crm.service import ChangeLead, LeadChange, LeadQuery, ReadLeads
+from revops.kernel import CallContext
 from revops.platform.http import Api
 
 
@@ -23,6 +24,10 @@ class LeadUseCases:
 
 def add_lead_routes(api: Api, use: LeadUseCases) -> None:
     """Registers the routes."""
+
+    def view(lead: Lead, call: CallContext) -> LeadView:
+        """One lead, with its person's consents."""
+        return LeadView.of(lead, names_others=use.read.sees_everybody(call), consents=use.read.consents(lead))
 
     @api.get(
         "/api/v1/leads",
@@ -60,7 +65,7 @@ def add_lead_routes(api: Api, use: LeadUseCases) -> None:
     @api.get("/api/v1/leads/{lead_id}", "One lead", tag="leads", model=LeadView, errors=(401, 404))
     def get_lead(lead_id: str) -> LeadView:
         call = api.user_call()
-        return LeadView.of(use.read.one(lead_id, call), names_others=use.read.sees_everybody(call))
+        return view(use.read.one(lead_id, call), call)
 
     @api.patch(
         "/api/v1/leads/{lead_id}",
@@ -72,4 +77,4 @@ def add_lead_routes(api: Api, use: LeadUseCases) -> None:
     )
     def patch_lead(lead_id: str, body: LeadChange) -> LeadView:
         call = api.user_call()
-        return LeadView.of(use.change(lead_id, body, call), names_others=use.read.sees_everybody(call))
+        return view(use.change(lead_id, body, call), call)

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from revops.crm.consent import ConsentRecord
 from revops.crm.model import (
     Account,
     AccountHealth,
@@ -67,7 +68,9 @@ class LeadView(BaseModel):
     score: int = Field(ge=0, le=100)
     score_card: ScoreCard | None = None
     gdpr_consent: bool
-    consents: list[ConsentView]
+    consents: list[ConsentView] = Field(
+        default_factory=list, description="Of one lead: the statements in force; a list shows `gdpr_consent` alone"
+    )
     duplicate_check: DuplicateCheck
     resembles: tuple[MatchVerdict, ...] = ()
     spam_score: SpamScore
@@ -87,9 +90,9 @@ class LeadView(BaseModel):
     modified_at: datetime
 
     @classmethod
-    def of(cls, lead: Lead, *, names_others: bool) -> Self:
-        """The lead for a caller. Whom it resembles is named only to those who may read everybody (`names_others`);
-        anybody else sees how alike and why, not who (S19)."""
+    def of(cls, lead: Lead, *, names_others: bool, consents: ConsentRecord | None = None) -> Self:
+        """The lead for a caller, with its person's consents where they were read. Whom it resembles is named only to
+        those who may read everybody (`names_others`); anybody else sees how alike and why, not who (S19)."""
         same = {name: getattr(lead, name) for name in cls.model_fields if name in Lead.model_fields}
         if not names_others:
             unnamed = {"person_id": "", "lead_id": ""}
@@ -98,8 +101,7 @@ class LeadView(BaseModel):
             {
                 **same,
                 "assigned_by": lead.assignment.explanation,
-                "gdpr_consent": lead.gdpr_consent,
-                "consents": [consent.model_dump(exclude={"ip"}) for consent in lead.consents],
+                "consents": [said.model_dump(exclude={"ip"}) for said in (consents.in_force if consents else ())],
             }
         )
 

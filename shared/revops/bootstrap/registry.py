@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 AUDITED = frozenset(
     {
         "ACCOUNT",
+        "ACTIVITY",
         "ALERT",
         "APIKEY",
         "ASSET_LINK",
         "CAP_PLAN",
+        "CONSENT",
         "CONTACT",
         "CUSTOMER",
         "LEAD",
@@ -29,6 +31,7 @@ AUDITED = frozenset(
         "ORDER",
         "SETTINGS",
         "SYNC_CONFLICT",
+        "TASK",
         "TEAM",
         "USER",
     }

@@ -89,12 +89,12 @@ class StreamWiring(HubspotWiring):
 
     def consume_event(self) -> ConsumeEvent:
         from revops.bus import ConsumeEvent
+        from revops.bus.reactions import joined, lead_reactions, notice_reactions, order_reactions
 
         return ConsumeEvent(
-            start_workflow=self.start_workflow,
-            answer_wait=self.answer_wait,
-            recheck_lead=self.recheck_lead,
-            send_notice=self.send_notice,
-            apply_order_caps=self.apply_order_caps,
-            mail_to_ops=self.config.mail_to_ops,
+            joined(
+                order_reactions(self.start_workflow, self.answer_wait, self.apply_order_caps),
+                lead_reactions(self.recheck_lead),
+                notice_reactions(self.send_notice, self.config.mail_to_ops),
+            )
         )

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from revops.crm.consent import CONSENTS, ConsentRecord, add_consents
 from revops.crm.model import Account, Assignment, DuplicateCheck, Engagement, Lead, MatchVerdict
 from revops.crm.policies.assignment import AssignmentRules, account_owner, nobody, turn_for
 from revops.crm.policies.intake import completeness, require_attribution, require_consent, require_reachable, spam
 from revops.crm.policies.matching import MatchRules, verdict
 from revops.crm.ports import Roster
-from revops.crm.reading import COPIED, Reading, consents_of, features_of, move_identity, news
+from revops.crm.reading import COPIED, Reading, consents_of, features_of, fresh_consents, move_identity, news
 from revops.crm.store import (
     ACCOUNTS,
     LEADS,
@@ -54,10 +55,12 @@ _KEEP_KEYS_SECONDS = 40 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class LeadReceipt:
-    """What became of a submission: the lead, and whether this submission made it."""
+    """What became of a submission: the lead, whether this submission made it, and what the person said about being
+    contacted."""
 
     lead: Lead
     created: bool
+    consents: ConsentRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,8 @@ class SubmitLead:
         note = json.loads(json.loads(used.doc)["note"])
         if note["content"] != reading.fingerprint:
             raise Conflict("this Idempotency-Key was used with another content")
-        return LeadReceipt(LEADS.require(self._table, claim_holder(used) or ""), created=note["created"])
+        lead = LEADS.require(self._table, claim_holder(used) or "")
+        return LeadReceipt(lead, note["created"], CONSENTS.get(self._table, lead.person_id))
 
     def _again(self, reading: Reading, lead: Lead, call: CallContext) -> LeadReceipt:
         """Another submission of a known person: recorded beside the lead; the lead changes only by what is new."""
@@ -158,14 +162,20 @@ class SubmitLead:
             campaign=attribution.campaign,
         )
         transaction.put(submission_row(further), ABSENT)
-        changes = news(reading, lead, call, now)
+        record = CONSENTS.get(self._table, lead.person_id)
+        fresh = fresh_consents(reading, record, call, now)
+        if fresh:
+            record = add_consents(transaction, lead.person_id, record, fresh, now)
+        changes = news(reading, lead, now, said_more=bool(fresh))
+        if record is not None and record.marketing != lead.gdpr_consent:
+            changes["gdpr_consent"] = record.marketing
         if changes:
             further_lead = lead.revised(now, **changes)
             LEADS.update(transaction, further_lead)
             move_identity(self._table, transaction, lead, further_lead)
             lead = further_lead
         self._table.commit(transaction)
-        return LeadReceipt(lead, created=False)
+        return LeadReceipt(lead, created=False, consents=record)
 
     def _answer_once(self, transaction: Transaction, reading: Reading, lead_id: str, *, created: bool) -> None:
         """A partner's key is claimed with the answer it got, so that a retry gets the same one (CAP-5)."""
@@ -183,7 +193,7 @@ class SubmitLead:
         tickets: dict[str, int] = {}
         for attempt in range(_TURNS):
             transaction = begin(call, self._clock.now())
-            lead = self.compose(transaction, reading, account, call, resembles, tickets)
+            receipt = self.compose(transaction, reading, account, call, resembles, tickets)
             try:
                 self._table.commit(transaction)
             except ConditionFailed as error:
@@ -193,7 +203,7 @@ class SubmitLead:
                 tickets.update(taken)
                 self._sleep(min(0.1, 0.002 * attempt) * self._jitter())
                 continue
-            return LeadReceipt(lead, created=True)
+            return receipt
         raise Unavailable("many new leads at once; try again shortly", retry_after=1)
 
     def account_of(self, reading: Reading) -> Account | None:
@@ -212,12 +222,17 @@ class SubmitLead:
         call: CallContext,
         resembles: tuple[MatchVerdict, ...],
         tickets: Mapping[str, int] | None = None,
-    ) -> Lead:
-        """Adds a new lead with all that belongs to it to a transaction: the person, the claims, the match entries,
-        the assignment ticket (`tickets` knows the number that is next, by pool; otherwise it is read). The commit
-        fails with ConditionFailed when somebody was quicker with any of them."""
+    ) -> LeadReceipt:
+        """Adds a new lead with all that belongs to it to a transaction: the person, what they said of being contacted,
+        the claims, the match entries, the assignment ticket (`tickets` knows the number that is next, by pool;
+        otherwise it is read). The commit fails with ConditionFailed when somebody was quicker with any of them."""
         draft = self._assign(reading.submission.country, account, tickets or {})
-        lead = self._scored(self._lead(reading, draft, resembles, call))
+        lead = self._scored(self._lead(reading, draft, resembles))
+        record: ConsentRecord | None = None
+        said = consents_of(reading.submission, call, lead.created_at)
+        if said:
+            record = add_consents(transaction, lead.person_id, None, said, lead.created_at)
+            lead = lead.model_copy(update={"gdpr_consent": record.marketing})
         LEADS.create(transaction, lead)
         transaction.put(person_row(lead.person_id, lead_id=lead.id), ABSENT)
         for name, value in reading.claims:
@@ -228,9 +243,9 @@ class SubmitLead:
             key = ticket_key(pool)
             row = Row(pk=key.pk, sk=key.sk, kind=TICKET, version=ticket + 1)
             transaction.put(row, ticket or ABSENT)
-        return lead
+        return LeadReceipt(lead, created=True, consents=record)
 
-    def _lead(self, reading: Reading, draft: _Draft, resembles: tuple[MatchVerdict, ...], call: CallContext) -> Lead:
+    def _lead(self, reading: Reading, draft: _Draft, resembles: tuple[MatchVerdict, ...]) -> Lead:
         submission, now = reading.submission, self._clock.now()
         status, missing = completeness(submission.__dict__, reading.unusable)
         spam_score, spam_reasons = spam(submission)
@@ -244,7 +259,6 @@ class SubmitLead:
             assignee_id=draft.assignment.owner_id,
             assignment=draft.assignment,
             account_id=draft.account_id,
-            consents=consents_of(submission, call, now),
             duplicate_check=DuplicateCheck.PENDING if resembles else DuplicateCheck.PASS,
             resembles=resembles,
             spam_score=spam_score,

@@ -67,10 +67,15 @@ class AuthorityLevel(StrEnum):
 
 
 class Channel(StrEnum):
-    """How a lead came in (CAP-1…7)."""
+    """How a lead came in (CAP-1…7), or that it came over from HubSpot."""
 
     FORM = "form"
+    WHATSAPP = "whatsapp"
+    CALL = "call"
+    EMAIL = "email"
     PARTNER = "partner"
+    WEBINAR = "webinar"
+    IMPORT = "import"
     HUBSPOT = "hubspot"
 
 
@@ -88,18 +93,6 @@ class Attribution(Value):
     medium: str = Field(min_length=1, max_length=120, examples=["cpc"])
     term: str = Field(default="", max_length=120, examples=["crm software"])
     derived: bool = False
-
-
-class Consent(Value):
-    """A consent as given or withheld, with its evidence (CAP-9)."""
-
-    channel: str = Field(examples=["email"])
-    purpose: str = Field(examples=["marketing"])
-    granted: bool
-    at: AwareDatetime
-    wording_version: str = Field(default="", max_length=60, examples=["2026-03"])
-    source: str = Field(default="", max_length=120, examples=["website form"])
-    ip: str = ""
 
 
 class MatchEvidence(Value):
@@ -128,14 +121,17 @@ class Assignment(Value):
 
 
 class Engagement(Value):
-    """Something the person did that is worth points (LEAD-3)."""
+    """Something the person did that is worth points (LEAD-3). `ref` names what it was done to, such as a message: the
+    same event about the same thing counts once."""
 
     event: str = Field(examples=["email_open"])
     at: AwareDatetime
+    ref: str = ""
 
 
 class Lead(Entity):
-    """A person with intent, not yet an account (LEAD-1)."""
+    """A person with intent, not yet an account (LEAD-1). `gdpr_consent` says whether any marketing consent stands; what
+    was said when, and how, is the person's `crm.consent.ConsentRecord`, written in the same transactions."""
 
     person_id: str
     first_name: str = ""
@@ -154,7 +150,7 @@ class Lead(Entity):
     stage: LeadStage = LeadStage.AWARENESS
     score: int = 0
     score_card: ScoreCard | None = None
-    consents: tuple[Consent, ...] = ()
+    gdpr_consent: bool = False
     duplicate_check: DuplicateCheck = DuplicateCheck.PASS
     resembles: tuple[MatchVerdict, ...] = ()
     spam_score: SpamScore = SpamScore.LOW
@@ -172,11 +168,6 @@ class Lead(Entity):
     engagement: tuple[Engagement, ...] = ()
     rescore_at: AwareDatetime | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def gdpr_consent(self) -> bool:
-        """Whether any marketing consent stands (the document's one flag)."""
-        return any(consent.granted and consent.purpose == "marketing" for consent in self.consents)
 
 
 class AccountType(StrEnum):

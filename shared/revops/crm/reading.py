@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from revops.crm.model import Channel, Consent, Engagement, Lead
+from revops.crm.consent import Consent, ConsentRecord, news_of
+from revops.crm.model import Channel, Engagement, Lead
 from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, tidy
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
@@ -153,8 +154,20 @@ def consents_of(submission: LeadSubmission, call: CallContext, now: datetime) ->
     )
 
 
-def news(reading: Reading, lead: Lead, call: CallContext, now: datetime) -> dict[str, Any]:
-    """What a further submission adds: fields that were empty, consents that say something else, a form filled in.
+def fresh_consents(
+    reading: Reading, record: ConsentRecord | None, call: CallContext, now: datetime
+) -> tuple[Consent, ...]:
+    """The statements of a further submission that change what stands. Anybody can fill in the public form with
+    anybody's address, so it can withdraw a consent but not turn a recorded refusal into one."""
+    fresh = news_of(record, consents_of(reading.submission, call, now))
+    if reading.submission.channel is not Channel.FORM or record is None:
+        return fresh
+    return tuple(said for said in fresh if not (said.granted and record.standing(said.channel, said.purpose)))
+
+
+def news(reading: Reading, lead: Lead, now: datetime, *, said_more: bool) -> dict[str, Any]:
+    """What a further submission adds to a lead: fields that were empty, a form filled in. `said_more` when it adds to
+    the consents.
 
     Nothing that stands is overwritten: a stranger who knows an address must not be able to rename somebody.
     """
@@ -163,30 +176,11 @@ def news(reading: Reading, lead: Lead, call: CallContext, now: datetime) -> dict
         said = getattr(reading.submission, name)
         if said and not getattr(lead, name) and name not in reading.unusable:
             changes[name] = tidy(said) if isinstance(said, str) else said
-    standing = {(consent.channel, consent.purpose): consent.granted for consent in lead.consents}
-    public = reading.submission.channel is Channel.FORM
-    fresh = tuple(
-        consent
-        for consent in consents_of(reading.submission, call, now)
-        if _says_more(consent, standing.get((consent.channel, consent.purpose)), public=public)
-    )
-    if fresh:
-        replaced = {(consent.channel, consent.purpose) for consent in fresh}
-        kept = tuple(consent for consent in lead.consents if (consent.channel, consent.purpose) not in replaced)
-        changes["consents"] = kept + fresh
-    if changes and reading.submission.channel == "form":
+    if (changes or said_more) and reading.submission.channel == "form":
         changes["engagement"] = (*lead.engagement, Engagement(event="form", at=now))[-_MAX_ENGAGEMENT:]
     if changes:
         changes |= validity(lead, changes) | {"rescore_at": now}
     return changes
-
-
-def _says_more(said: Consent, standing: bool | None, *, public: bool) -> bool:
-    """Whether a statement changes what stands. Anybody can fill in the public form with anybody's address, so it can
-    withdraw a consent but not turn a recorded refusal into one."""
-    if said.granted and standing is False and public:
-        return False
-    return standing != said.granted
 
 
 def claims_of(lead: Lead) -> list[tuple[str, str]]:

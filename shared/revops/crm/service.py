@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from revops.access import Policy, Resource
+from revops.crm.consent import CONSENTS, ConsentRecord
 from revops.crm.intake import facts_of, lookalikes
 from revops.crm.model import AuthorityLevel, DuplicateCheck, Lead, LeadStage, LeadStatus
 from revops.crm.normalise import canonical_email
@@ -91,6 +92,10 @@ class ReadLeads:
         lead = LEADS.require(self._table, lead_id)
         self._policy.require_read(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
         return lead
+
+    def consents(self, lead: Lead) -> ConsentRecord | None:
+        """What the person of a lead that was read said about being contacted."""
+        return CONSENTS.get(self._table, lead.person_id)
 
     def list(self, query: LeadQuery, call: CallContext) -> LeadPage:
         """A page. Raises Forbidden when the scope reaches further than the caller may read."""

@@ -12,6 +12,7 @@ from revops.adapters.previews import SAMPLE, previews
 from revops.adapters.roster import TableRoster
 from revops.billing.model import Customer, MembershipStatus
 from revops.billing.store import ACCOUNT, CUSTOMER
+from revops.crm.consent import CONSENTS
 from revops.crm.model import AccountType, DuplicateCheck, Lead, OpportunityStage, ValidationStatus
 from revops.crm.policies.assignment import AssignmentRules, Territory
 from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
@@ -72,7 +73,7 @@ def test_a_contact_created_there_becomes_a_lead_with_all_that_belongs_to_one(des
     person = desk.commit(lambda tx: desk.people.create(tx, contact, NOW))
     lead = LEADS.require(desk.table, person.record_id)
     assert (lead.first_name, lead.channel, lead.owner_id) == ("Asha", "hubspot", "sdr-1")
-    assert lead.consents == (), "a contact made there says nothing of consent"
+    assert CONSENTS.get(desk.table, lead.person_id) is None, "a contact made there says nothing of consent"
     assert desk.people.find_by_email("ASHA@nordlicht.example") == person.person_id
     assert desk.people.snapshot(person.person_id) == person
     assert desk.people.snapshot("PER_x") is None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from revops.api.intake import IntakeUseCases, add_intake_routes
+from revops.crm.consent import CONSENTS
 from revops.crm.store import LEADS
 from revops.platform.http import Api
 from tests.builders.clock import seeded_ids
@@ -81,7 +82,8 @@ def test_what_the_form_does_not_know_is_kept_beside_and_the_source_is_derived(de
     [lead] = desk.leads()
     assert lead.metadata == {"gclid": "abc"}
     assert (lead.attribution.source, lead.attribution.derived) == ("search.example", True)
-    assert lead.consents[0].ip == "203.0.113.9"
+    record = CONSENTS.require(desk.table, lead.person_id)
+    assert record.entries[0].ip == "203.0.113.9"
 
 
 @pytest.mark.mission("CAP-5", "CAP-11")

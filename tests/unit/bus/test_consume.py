@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from revops.bus import ConsumeEvent
+from revops.bus.reactions import joined, lead_reactions, notice_reactions, order_reactions
 from revops.kernel import Invalid
 
 
@@ -14,12 +15,11 @@ class Reactions:
     def __init__(self, mail_to: str = "ops@example.com") -> None:
         self.done: list[tuple[Any, ...]] = []
         self.consume = ConsumeEvent(
-            start_workflow=self._use("start"),
-            answer_wait=self._use("answer", 2),
-            recheck_lead=self._use("recheck"),
-            send_notice=self._use("mail"),
-            apply_order_caps=self._use("caps"),
-            mail_to_ops=mail_to,
+            joined(
+                order_reactions(self._use("start"), self._use("answer", 2), self._use("caps")),
+                lead_reactions(self._use("recheck")),
+                notice_reactions(self._use("mail"), mail_to),
+            )
         )
 
     def _use(self, name: str, answer: object = None) -> Any:

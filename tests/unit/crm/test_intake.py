@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from revops.crm.consent import CONSENTS
 from revops.crm.model import Channel, DuplicateCheck, SpamScore, ValidationStatus
 from revops.crm.service import RecheckLead
 from revops.crm.store import LEADS, submissions_of
@@ -27,8 +28,11 @@ def test_a_complete_lead_is_owned_scored_and_keeps_its_script() -> None:
     assert lead.assignment.rule == "round-robin"
     assert lead.score_card is not None
     assert lead.score == 15 + 15 + 12 + 12 + 25 == sum(part.points for part in lead.score_card.points)
-    assert lead.consents[0].wording_version == "2026-03"
-    assert lead.consents[0].ip == "203.0.113.9"
+    assert lead.gdpr_consent
+    record = CONSENTS.require(table, lead.person_id)
+    assert [(said.channel, said.granted, said.wording_version, said.ip) for said in record.entries] == [
+        ("email", True, "2026-03", "203.0.113.9")
+    ]
     assert lead.validation_status is ValidationStatus.VALID
     assert not lead.attribution.derived
 
@@ -226,3 +230,5 @@ def test_the_public_form_cannot_turn_a_refusal_into_consent_but_can_withdraw_one
     assert not submit(submission(consents=yes, **form), CALL).lead.gdpr_consent
     assert submit(submission(consents=yes), CALL).lead.gdpr_consent, "a partner with a key answers for what it says"
     assert LEADS.require(table, lead.id).version == 3
+    said = CONSENTS.require(table, lead.person_id).entries
+    assert [each.granted for each in said] == [True, False, True], "nothing is taken out of the record"

@@ -55,7 +55,7 @@ class World:
 
     def lead(self, n: int = 0) -> Key:
         made = submit_lead(self.table, clock=self.clock)(
-            submission(email=f"p{n}@x{n}.example", phone="", last_name=f"N{n}"), CALL
+            submission(email=f"p{n}@x{n}.example", phone="", last_name=f"N{n}", country="US", consents=()), CALL
         )
         return Key(f"LEAD#{made.lead.id}", "LEAD")
 

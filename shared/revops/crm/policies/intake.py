@@ -10,9 +10,9 @@ from revops.crm.normalise import mixed_script, phone_country
 from revops.crm.submission import LeadSubmission
 from revops.kernel import FieldIssue, Invalid
 
-COLLECTED = frozenset({Channel.FORM, Channel.PARTNER})
+COLLECTED = frozenset({Channel.FORM, Channel.PARTNER, Channel.WEBINAR, Channel.IMPORT})
 """Channels where we collect the lead; a person who writes first is kept without consent and gets no marketing."""
-ATTRIBUTED = frozenset({Channel.PARTNER})
+ATTRIBUTED = frozenset({Channel.PARTNER, Channel.WEBINAR, Channel.IMPORT})
 """Channels that must say where the lead came from."""
 MANDATORY = ("first_name", "last_name", "company", "email", "phone", "country")
 """What LEAD-1 asks for; a reachable person without some of it is kept as Pending (CAP-10)."""
@@ -43,7 +43,7 @@ def _home_of(submission: LeadSubmission) -> str:
 
 
 def require_attribution(submission: LeadSubmission) -> None:
-    """Refuses a partner's lead that does not say where it came from, naming each missing field."""
+    """Refuses a lead of such a channel that does not say where it came from, naming each missing field."""
     if submission.channel not in ATTRIBUTED:
         return
     given = submission.attribution

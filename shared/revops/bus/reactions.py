@@ -1,0 +1,100 @@
+"""Reactions to our own events: the order workflow starts and wakes, the caps of an active order come into force, a new
+lead is compared once more with those that raced it, and people are told by mail."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from revops.bus.consume import Occurred, Reaction
+from revops.crm.service import RecheckLead
+from revops.kernel import CallContext
+from revops.notices import SendNotice
+from revops.orders.workflow import AnswerWait, StartWorkflow
+
+Reactions = Mapping[str, Sequence[Reaction]]
+_LOUD = frozenset({"high", "urgent"})
+
+
+def order_reactions(
+    start_workflow: Callable[[], StartWorkflow],
+    answer_wait: Callable[[], AnswerWait],
+    apply_order_caps: Callable[[], Callable[[str, CallContext], object]],
+) -> Reactions:
+    """What an order's events set going."""
+
+    def start(event: Occurred) -> str:
+        start_workflow()(event.data["order_id"], event.data["attempt"])
+        return "workflow started"
+
+    def wake(event: Occurred) -> str:
+        return f"{answer_wait()(event.data['order_id'], event.call)} executions woken"
+
+    def caps(event: Occurred) -> str:
+        apply_order_caps()(event.data["order_id"], event.call)
+        return "caps in force"
+
+    def catch_up(event: Occurred) -> str:
+        """A change of an order was lost: what its events would have set in motion."""
+        if event.data["kind"] != "ORDER":
+            return ""
+        order_id = str(event.data["record"]).partition("|")[0].removeprefix("ORDER#")
+        answer_wait()(order_id, event.call)
+        apply_order_caps()(order_id, event.call)
+        return "order brought up to date"
+
+    return {
+        "OrderFormSubmitted": (start,),
+        "OrderFormResumed": (start,),
+        "OrderFormReviewed": (wake,),
+        "OrderFormExecuted": (wake,),
+        "OrderFormCancelled": (wake,),
+        "OrderFormActivated": (caps,),
+        "RecordRedriven": (catch_up,),
+    }
+
+
+def lead_reactions(recheck_lead: Callable[[], RecheckLead]) -> Reactions:
+    """What a lead's events set going."""
+
+    def recheck(event: Occurred) -> str:
+        recheck_lead()(event.data["lead_id"], event.id)
+        return "lead rechecked"
+
+    return {"LeadCreated": (recheck,)}
+
+
+def notice_reactions(send_notice: Callable[[], SendNotice], mail_to_ops: str) -> Reactions:
+    """Mails to those who look after what has no owner to tell. Ids only: who may see more looks it up under their own
+    rights."""
+
+    def tell(event: Occurred) -> str:
+        notice = _notice(event.name, event.data)
+        if notice is None or not mail_to_ops:
+            return ""
+        send_notice()(event.id, mail_to_ops, *notice)
+        return "mailed"
+
+    return dict.fromkeys(("NoteCreated", "SpendCapAlertRaised", "OrderFormBlocked"), (tell,))
+
+
+def joined(*tables: Reactions) -> Reactions:
+    """One table of several: an event's reactions stand in the order of the tables."""
+    names = dict.fromkeys(name for table in tables for name in table)
+    return {name: tuple(react for table in tables for react in table.get(name, ())) for name in names}
+
+
+def _notice(name: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Subject and text of the mail about an event, if it is worth one."""
+    match name:
+        case "NoteCreated" if data["priority"] in _LOUD:
+            return f"A {data['priority']}-priority note", f"Note {data['note_id']} about {data['related_to']}."
+        case "SpendCapAlertRaised":
+            share, cap = f"{data['threshold_percent']} %", data["cap"]
+            text = f"Account {data['account_id']} crossed {share} of its {cap} cap in {data['cycle']}."
+            return f"{share} of a {cap} cap is used", text
+        case "OrderFormBlocked":
+            text = (
+                f"Order {data['order_id']} is blocked at {data['step']}. Its progress says why; resume it once mended."
+            )
+            return "An order form is blocked", text
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""Nurture: sequences of messages and tasks that follow a lead, and what people do with them."""
