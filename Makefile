@@ -45,9 +45,9 @@ setup: .venv/.installed .venv-local/.installed .venv-tools/.installed node_modul
 	fi
 	@touch $@
 
-.venv/.installed: .venv/.uv requirements/dev.txt requirements/runtime.txt
+.venv/.installed: .venv/.uv requirements/dev.txt requirements/runtime.txt requirements/training.txt
 	@echo "  · what code and tests need"
-	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements/runtime.txt -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements/runtime.txt -r requirements/dev.txt -r requirements/training.txt
 	@touch $@
 
 .venv-local/.installed: .venv/.uv requirements/local.txt
@@ -105,9 +105,10 @@ check: .venv/.installed ## format, lint, types, import contracts, unit and quick
 test: setup ## every suite that must pass, each with its time (under ten minutes)
 	@$(PYTHON) -m tests --workers $(WORKERS)
 
-proof: setup ## the full counts: fault schedules, planted bugs, usage stories (under an hour)
+proof: setup ## the full counts: fault schedules, planted bugs, usage stories, a long list (under an hour)
 	@$(PYTHON) -m tests.faults proof
 	@REVOPS_SCALE=10 $(PYTEST) -q -n $(WORKERS) --timeout 1800 tests/property/test_usage_caps.py
+	@REVOPS_SCALE=50 $(PYTEST) -q --timeout 3000 tests/integration/test_import.py
 
 bench: setup ## the budgets, each a ratio measured side by side
 	@PYTHONPATH=shared $(PYTHON) -m tests.bench
@@ -123,15 +124,18 @@ docs: .venv/.installed ## what is generated: API description, event schemas, req
 COMPILE := $(UV) pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url --no-header
 lock: .venv/.uv ## recompile the hashed lists from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.txt
-	@$(COMPILE) -c requirements/runtime.txt pyproject.toml --group dev -o requirements/dev.txt
+	@$(COMPILE) -c requirements/runtime.txt --group training -o requirements/training.txt
+	@$(COMPILE) -c requirements/runtime.txt -c requirements/training.txt pyproject.toml --group dev -o requirements/dev.txt
 	@$(COMPILE) --group local -o requirements/local.txt
 	@$(COMPILE) --group tools -o requirements/tools.txt
 
-build: .venv/.installed ## both layers for Lambda (arm64, or LAYER_ARCHITECTURE=x86_64) under .build/lambda
-	@rm -rf .build/lambda && mkdir -p .build/lambda/dependencies .build/lambda/domain
+build: .venv/.installed ## the layers for Lambda (arm64, or LAYER_ARCHITECTURE=x86_64) under .build/lambda
+	@rm -rf .build/lambda && mkdir -p .build/lambda/dependencies .build/lambda/training .build/lambda/domain
+	@$(MAKE) -s -C layers/training PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/training build-TrainingLayer
 	@$(MAKE) -s -C layers/dependencies PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/dependencies build-DependenciesLayer
 	@$(MAKE) -s -C layers/domain PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/domain build-DomainLayer
-	@find .build/lambda -type f -exec cat {} + | wc -c | awk '{ printf "  layers: %.1f MB unzipped\n", $$1 / 1e6 }'
+	@find .build/lambda/dependencies .build/lambda/domain -type f -exec cat {} + | wc -c | awk '{ printf "  layers: %.1f MB unzipped\n", $$1 / 1e6 }'
+	@find .build/lambda/training -type f -exec cat {} + | wc -c | awk '{ printf "  training layer: %.1f MB unzipped\n", $$1 / 1e6 }'
 
 clean: ## remove what was built (environments and the stack's state stay)
 	@rm -rf .build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

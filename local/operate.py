@@ -157,7 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("verb", choices=["plan", "apply"])
     one.add_argument("names", nargs="*", help="documents; all if left out")
     one = verbs.add_parser("replay")
-    one.add_argument("--provider", choices=["stripe", "hubspot"], required=True)
+    providers = ["stripe", "hubspot", "form", "whatsapp", "twilio", "connect", "mail"]
+    one.add_argument("--provider", choices=providers, required=True)
     one.add_argument("--subject", default="", help="the vendor's object id")
     one.add_argument("--start", type=datetime.fromisoformat)
     one.add_argument("--end", type=datetime.fromisoformat)

@@ -33,7 +33,8 @@ def seed(stack: Mapping[str, Any]) -> None:
             call,
         )
     keys = IssueKey(wiring.table, wiring.clock)
-    keys("partner-one", frozenset({"leads:write"}), call, stack["partner_api_key"])
+    partner = frozenset({"leads:write", "webinar:write", "engagement:write"})
+    keys("partner-one", partner, call, stack["partner_api_key"], 6_000)
     keys("metering", frozenset({"usage:write"}), call, stack["usage_api_key"])
     apply_files(wiring, call)
     wiring.ensure_hubspot_properties()(call)

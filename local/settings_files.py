@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from revops.bootstrap import Wiring, settings_documents
-from revops.kernel import CallContext
+from revops.kernel import CallContext, NotFound
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -37,5 +37,10 @@ def apply_files(wiring: Wiring, call: CallContext, names: Iterable[str] = ()) ->
 
 
 def _files(names: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-    wanted = sorted(names) or sorted(settings_documents())
+    """The files by name, all of them if none is named. Raises NotFound for a document that has none."""
+    in_files = {name for name, document in settings_documents().items() if document.IN_FILE}
+    wanted = sorted(names) or sorted(in_files)
+    strange = [name for name in wanted if name not in in_files]
+    if strange:
+        raise NotFound("a file in config/ for", ", ".join(strange))
     return [(name, json.loads((CONFIG / f"{name}.json").read_text(encoding="utf-8"))) for name in wanted]

@@ -1,4 +1,6 @@
-"""Builds the dependencies layer: the hashed lock, installed for one architecture, trimmed and compiled.
+"""Builds a layer of third-party code: a hashed lock, installed for one architecture, trimmed and compiled.
+
+The layer beside this file, and that of training (`layers/training` links here), which has a lock of its own.
 
 `sam build` runs it through the Makefile beside it; the local stack calls it for the host's own architecture.
 Nothing here needs more than the standard library and either uv or pip.
@@ -16,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).absolute().parent
 
 # The AWS services the functions call; the models of all others (some 20 MB) stay out.
 SERVICES = frozenset({"dynamodb", "events", "lambda", "s3", "secretsmanager", "sesv2", "sqs", "stepfunctions", "sts"})
@@ -28,7 +30,19 @@ SELDOM = re.compile(
 )
 # Trees no function ever imports.
 JUNK_DIRECTORIES = frozenset({"__pycache__", "tests", "test", "bin"})
-JUNK_SUFFIXES = (".pyi", ".pyx", ".pxd", ".c", ".h", ".typed", ".md", ".rst", "examples-1.json", "examples-1.json.gz")
+JUNK_SUFFIXES = (
+    ".pyi",
+    ".pyx",
+    ".pxd",
+    ".c",
+    ".h",
+    ".typed",
+    ".a",
+    ".md",
+    ".rst",
+    "examples-1.json",
+    "examples-1.json.gz",
+)
 # What the packages bring and nothing here imports at run time: stripe's parameter types are for type checkers,
 # pydantic.v1 is for yesterday's models, the pages are for browsers, dns is for probing mail domains (we do not), boto3
 # stands on the botocore that is used without it (Lambda brings its own, should a function ever ask).
@@ -46,6 +60,21 @@ UNUSED = (
     "dns",
     "boto3",
     "s3transfer",
+)
+# What fitting a logistic regression never imports. With the other layers the trainer stays below Lambda's 250 MB.
+UNUSED_IN_TRAINING = (
+    "scipy/cluster",
+    "scipy/datasets",
+    "scipy/io",
+    "scipy/misc",
+    "scipy/odr",
+    "scipy/signal",
+    "sklearn/cluster",
+    "sklearn/datasets",
+    "sklearn/decomposition",
+    "sklearn/ensemble",
+    "sklearn/neighbors",
+    "sklearn/tree",
 )
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
@@ -85,11 +114,13 @@ def install(target: Path, architecture: str, lock: Path) -> None:
 def trim(target: Path) -> None:
     """Removes what Lambda never reads: other services' models, tests, type stubs, installer records."""
     for data in (target / "botocore" / "data", target / "boto3" / "data"):
-        for entry in data.iterdir():
+        for entry in data.iterdir() if data.exists() else ():
             if entry.is_dir() and entry.name not in SERVICES:
                 shutil.rmtree(entry)
-    trim_endpoints(target / "botocore" / "data" / "endpoints.json")
-    for name in UNUSED:
+    endpoints = target / "botocore" / "data" / "endpoints.json"
+    if endpoints.exists():
+        trim_endpoints(endpoints)
+    for name in (*UNUSED, *UNUSED_IN_TRAINING):
         path = target / name
         if path.is_dir():
             shutil.rmtree(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.stack import build, deploy, servers, users
+from local.stack import build, channels, deploy, servers, users
 from local.stack.place import API_ID, PROJECT, REGION, STAGE, Place, StackFile, digest
 from local.stack.progress import StepFailed, step
 
@@ -33,8 +33,10 @@ def up(place: Place, *, story: bool = True) -> None:
     api_url = f"{deploy.endpoint_url(place)}/_aws/execute-api/{API_ID}/%24default"
     stripe = _stripe(place, settings, api_url)
     hubspot = _hubspot(place, settings, api_url)
+    whatsapp, twilio = channels.whatsapp(place, settings, api_url), channels.twilio(place, settings, api_url)
     servers.start(place, servers.emulator(place))
     _start_simulators(place, stripe, hubspot)
+    channels.start_simulators(place, whatsapp, twilio)
     outputs, changed = deploy.deploy(
         place,
         {
@@ -44,6 +46,9 @@ def up(place: Place, *, story: bool = True) -> None:
             "StripeApiBase": stripe["simulator_url"] or "",
             "HubspotApiBase": hubspot["simulator_url"] or "",
             "HubspotWebhookUrl": hubspot["webhook_url"] or "",
+            "WhatsappApiBase": whatsapp["simulator_url"] or "",
+            "PublicUrl": api_url,
+            "MailApiBase": f"http://127.0.0.1:{ports['mail']}",
             "CorsOrigins": "http://localhost:3000,http://127.0.0.1:3000",
             "MailFrom": "revops@example.com",
             "MailIdentity": "example.com",
@@ -53,6 +58,7 @@ def up(place: Place, *, story: bool = True) -> None:
         },
     )
     _put_vendor_secrets(place, stripe, hubspot, settings)
+    _put_secrets(place, channels.secret_documents(whatsapp, twilio))
     stack: StackFile = {
         "api_url": api_url,
         "region": REGION,
@@ -67,6 +73,8 @@ def up(place: Place, *, story: bool = True) -> None:
         "usage_api_key": place.remembered("usage_api_key"),
         "stripe": stripe,
         "hubspot": hubspot,
+        "whatsapp": whatsapp,
+        "twilio": twilio,
         "mail": {"simulator_url": f"http://127.0.0.1:{ports['mail']}"},
         "resources": outputs,
     }
@@ -178,7 +186,7 @@ def _start_simulators(place: Place, stripe: Vendor, hubspot: Vendor) -> None:
 
 
 def _put_vendor_secrets(place: Place, stripe: Vendor, hubspot: Vendor, settings: dict[str, str]) -> None:
-    documents = {
+    documents: dict[str, dict[str, Any]] = {
         "stripe": {
             "api_key": stripe["api_key"],
             "webhook_secrets": [stripe["secret"]],
@@ -192,6 +200,10 @@ def _put_vendor_secrets(place: Place, stripe: Vendor, hubspot: Vendor, settings:
             "portal_id": settings.get("HUBSPOT_PORTAL_ID", PORTAL_ID),
         },
     }
+    _put_secrets(place, documents)
+
+
+def _put_secrets(place: Place, documents: dict[str, dict[str, Any]]) -> None:
     secretsmanager = deploy.client(place, "secretsmanager")
     for vendor, document in documents.items():
         wanted = json.dumps(document)
@@ -241,7 +253,7 @@ def _optional(name: str) -> Any:
 def _show(place: Place) -> None:
     stack = place.read("stack.json")
     print(f"\n  API        {stack['api_url']}")
-    for vendor in ("stripe", "hubspot", "mail"):
+    for vendor in ("stripe", "hubspot", "whatsapp", "twilio", "mail"):
         where = stack[vendor]["simulator_url"]
         print(f"  {vendor:<10} {where or 'the real one (.env)'}")
     print(f"  all else   {place.stack_json}")

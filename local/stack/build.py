@@ -20,7 +20,11 @@ from local.stack.progress import StepFailed, step
 FUNCTIONS = PROJECT / "functions"
 DOMAIN = PROJECT / "shared" / "revops"
 LAYER_BUILD = PROJECT / "layers" / "dependencies" / "build.py"
-LOCK = PROJECT / "requirements" / "runtime.txt"
+# Layer of third-party code → its lock.
+LOCKS = {
+    name: PROJECT / "requirements" / f"{lock}.txt"
+    for name, lock in (("dependencies", "runtime"), ("training", "training"))
+}
 CACHE = PROJECT / ".local" / "build"
 
 UNUSED_SECONDS = 14 * 24 * 3600
@@ -54,19 +58,20 @@ def functions(names: Iterable[str]) -> dict[str, Artifact]:
 
 
 def layers() -> dict[str, Artifact]:
-    """Both layers, by the name of their folder under layers/.
+    """The layers, by the name of their folder under layers/.
 
     The emulator unpacks a layer afresh for every worker it starts (seconds of disk work each), so the zip holds
     one `.pth` line that puts the folder built here on the path instead.
     """
-    return {"dependencies": _pointer("dependencies", _dependencies()), "domain": _pointer("domain", _domain())}
+    third_party = {name: _pointer(name, _third_party(name, lock)) for name, lock in LOCKS.items()}
+    return {**third_party, "domain": _pointer("domain", _domain())}
 
 
-def _dependencies() -> Path:
-    key = digest(LOCK.read_bytes(), LAYER_BUILD.read_bytes(), platform.machine().encode(), sys.version.encode())
-    target = CACHE / f"dependencies-{key}"
+def _third_party(name: str, lock: Path) -> Path:
+    key = digest(lock.read_bytes(), LAYER_BUILD.read_bytes(), platform.machine().encode(), sys.version.encode())
+    target = CACHE / f"{name}-{key}"
     if not target.exists():
-        with step("build the dependencies layer for this machine"):
+        with step(f"build the {name} layer for this machine"):
             draft = target.with_name(target.name + ".new")
             command = [
                 sys.executable,
@@ -74,7 +79,7 @@ def _dependencies() -> Path:
                 "--architecture",
                 "host",
                 "--lock",
-                str(LOCK),
+                str(lock),
                 "--target",
                 str(draft),
             ]
@@ -82,7 +87,7 @@ def _dependencies() -> Path:
             if done.returncode:
                 why = (done.stderr or done.stdout).strip()[-1500:]
                 raise StepFailed(
-                    "build the dependencies layer",
+                    f"build the {name} layer",
                     why,
                     f"see that the package index is reachable, then: {' '.join(command)}",
                 )

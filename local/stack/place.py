@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 PROJECT = Path(__file__).resolve().parents[2]
 
 # First choice of ports: the user's stack, and the one the tests start for themselves.
-FIRST_PORTS = {"emulator": 4610, "stripe": 4611, "hubspot": 4612, "mail": 4613}
+FIRST_PORTS = {"emulator": 4610, "stripe": 4611, "hubspot": 4612, "mail": 4613, "whatsapp": 4614, "twilio": 4615}
 FIRST_TEST_PORTS = {name: port + 20 for name, port in FIRST_PORTS.items()}
 
 # A fixed id, so that the API's address is known before it is deployed.
@@ -49,6 +49,8 @@ class StackFile(TypedDict, total=False):
     usage_api_key: str
     stripe: dict[str, str | None]
     hubspot: dict[str, str | None]
+    whatsapp: dict[str, str | None]
+    twilio: dict[str, str | None]
     mail: dict[str, str | None]
     resources: dict[str, str]
 
@@ -135,6 +137,13 @@ class Place:
             "HUBSPOT_TOKEN",
             "HUBSPOT_CLIENT_SECRET",
             "HUBSPOT_PORTAL_ID",
+            "WHATSAPP_ACCESS_TOKEN",
+            "WHATSAPP_APP_SECRET",
+            "WHATSAPP_VERIFY_TOKEN",
+            "WHATSAPP_NUMBER_ID",
+            "WHATSAPP_ACCOUNT",
+            "TWILIO_AUTH_TOKEN",
+            "TWILIO_ACCOUNT_SID",
         )
         found = {name: os.environ[name] for name in names if os.environ.get(name)}
         path = PROJECT / ".env"

@@ -61,12 +61,102 @@ class LeadAssigned(Payload):
     previous_owner_id: str
 
 
+class ResponseTargetMissed(Payload):
+    """The owner of a lead was not in touch in time; a task tells their manager (CAP-14)."""
+
+    lead_id: str
+    owner_id: str
+    task_id: str
+    due_at: AwareDatetime
+
+
 class LeadScoreChanged(Payload):
     """The rounded score of a lead changed (LEAD-3)."""
 
     lead_id: str
     score: int
     previous_score: int
+
+
+class LeadEngaged(Payload):
+    """A lead did something that is worth points, for the first time with this thing (LEAD-3, LEAD-5)."""
+
+    lead_id: str
+    event: str
+    ref: str
+
+
+class ConsentGranted(Payload):
+    """A person agreed to be contacted by a channel for a purpose (CAP-9)."""
+
+    person_id: str
+    lead_id: str
+    channel: str
+    purpose: str
+
+
+class ConsentWithdrawn(Payload):
+    """A person took a consent back; channel and purpose are `all` when they are not to be disturbed at all (CAP-9)."""
+
+    person_id: str
+    lead_id: str
+    channel: str
+    purpose: str
+
+
+class NurtureStarted(Payload):
+    """A lead began a sequence of messages (LEAD-5)."""
+
+    enrolment_id: str
+    lead_id: str
+    sequence: str
+
+
+class NurtureEnded(Payload):
+    """A lead is through a sequence (`completed`), or left it for a reason (LEAD-5)."""
+
+    enrolment_id: str
+    lead_id: str
+    sequence: str
+    reason: str
+
+
+class LeadStatusChanged(Payload):
+    """A lead has another status (LEAD-2, LEAD-6); `reason` is the code that was given for it, if one was."""
+
+    lead_id: str
+    status: str
+    previous_status: str
+    reason: str = ""
+
+
+class LeadNominated(Payload):
+    """A lead's score made it worth a look; its owner has a task (LEAD-6). `number` counts its nominations."""
+
+    lead_id: str
+    owner_id: str
+    score: int
+    number: int
+
+
+class LeadConverted(Payload):
+    """A lead became an account's contact with a deal (LEAD-8)."""
+
+    lead_id: str
+    person_id: str
+    account_id: str
+    contact_id: str
+    opportunity_id: str
+
+
+class LeadConversionUndone(Payload):
+    """A conversion was taken back; what it made is not active any more (LEAD-8)."""
+
+    lead_id: str
+    person_id: str
+    account_id: str
+    contact_id: str
+    opportunity_id: str
 
 
 class OpportunityCreated(Payload):
@@ -103,6 +193,24 @@ class ActivityCreated(Payload):
     type: str
     related_to: str
     owner_id: str
+
+
+class TaskCompleted(Payload):
+    """A task is done (CRM-6)."""
+
+    task_id: str
+    type: str
+    related_to: str
+    assignee_id: str
+    completed_by: str
+
+
+class TaskReminderDue(Payload):
+    """The assignee of a task is to be told that it is due (CRM-6)."""
+
+    task_id: str
+    related_to: str
+    assignee_id: str
 
 
 class NoteCreated(Payload):

@@ -1,5 +1,8 @@
 """Invented people and companies, as a form or a partner would send them."""
 
+import hashlib
+import json
+import uuid
 from typing import Any
 
 from tests.acceptance.stack import Json, Stack, eventually, fresh
@@ -44,6 +47,43 @@ def by_email(stack: Stack, email: str, user: str = "admin") -> list[Json]:
     return leads
 
 
+def arrived(stack: Stack, email: str) -> Json:
+    """The lead with an address, once what was sent became one."""
+    (lead,) = eventually(f"a lead with the address {email}", lambda: by_email(stack, email))
+    return lead
+
+
+def claimed(stack: Stack, name: str, value: str) -> Json | None:
+    """The lead that holds a canonical e-mail (`email`), or the number of somebody without one (`phone`)."""
+    held = stack.row(f"CLAIM#{name}#{hashlib.sha256(value.encode()).hexdigest()}", "CLAIM")
+    if held is None:
+        return None
+    lead: Json = stack.ok("GET", f"/api/v1/leads/{json.loads(held['doc']['S'])['holder']}", user="admin")
+    return lead
+
+
+def by_phone(stack: Stack, phone: str) -> Json | None:
+    """The lead of somebody who left a number and no address, if there is one."""
+    return claimed(stack, "phone", phone)
+
+
+def fresh_phone() -> str:
+    """A German mobile number in E.164 that nobody used before."""
+    return f"+49151{uuid.uuid4().int % 10**8:08d}"
+
+
+def timeline(stack: Stack, record: str) -> list[Json]:
+    """The activities about a record, oldest first."""
+    found = stack.dynamodb.query(
+        TableName=stack.told["table_name"],
+        IndexName="gsi1",
+        KeyConditionExpression="g1pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"ACTIVITIES#{record}"}},
+    )["Items"]
+    rows = (stack.row(item["pk"]["S"], item["sk"]["S"]) for item in found)
+    return [json.loads(row["doc"]["S"]) for row in rows if row is not None]
+
+
 def audit_of(stack: Stack, entity_id: str, versions: int = 1, user: str = "admin") -> Json:
     """A record's audit, once it has that many entries."""
 
@@ -66,3 +106,20 @@ def patched(stack: Stack, lead_id: str, user: str = "admin", **change: Any) -> J
         return body if answer.status_code == 200 else None
 
     return eventually("a change", change_it) or {}
+
+
+def acted(
+    stack: Stack, lead_id: str, route: str, *, method: str = "POST", user: str = "admin", expect: int = 200, **body: Any
+) -> Json:
+    """The answer of a route under a lead that asks for its version, over whatever version stands by then."""
+
+    def act() -> Json | None:
+        version = stack.ok("GET", f"/api/v1/leads/{lead_id}", user=user)["version"]
+        answer = stack.call(method, f"/api/v1/leads/{lead_id}/{route}", user=user, json={"version": version} | body)
+        said: Json = answer.json()
+        if answer.status_code == 409 and "current_version" in said:
+            return None
+        assert answer.status_code == expect, answer.text[:600]
+        return said
+
+    return eventually(f"{method} {route}", act) or {}

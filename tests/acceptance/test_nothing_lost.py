@@ -9,7 +9,7 @@ import pytest
 
 from revops.inbox import inbox_id
 from tests.acceptance import orders
-from tests.acceptance.people import audit_of, by_email, partner_lead, patched, person
+from tests.acceptance.people import arrived, audit_of, partner_lead, patched, person
 from tests.acceptance.stack import Json, Stack, at_once, eventually, fresh
 
 
@@ -182,6 +182,6 @@ def test_a_burst_of_people_all_end_owned_audited_and_counted(stack: Stack) -> No
     answers = at_once([lambda body=body: stack.call("POST", "/api/v1/leads", json=body) for body in people], 16)  # type: ignore[misc]
     assert {answer.status_code for answer in answers} == {202}
     for body in people:
-        (lead,) = by_email(stack, body["email"])
+        lead = arrived(stack, body["email"])
         assert lead["owner_id"] == stack.user_id("sdr")
         assert audit_of(stack, lead["id"])["faults"] == []

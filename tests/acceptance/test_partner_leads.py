@@ -4,8 +4,8 @@ import secrets
 
 import pytest
 
-from tests.acceptance.people import ATTRIBUTION, by_email, partner_lead, person
-from tests.acceptance.stack import Json, Stack, at_once, fields, fresh
+from tests.acceptance.people import ATTRIBUTION, arrived, by_email, partner_lead, person
+from tests.acceptance.stack import Json, Stack, at_once, eventually, fields, fresh
 
 _PATH = "/api/v1/partner/leads"
 
@@ -114,8 +114,10 @@ def test_64_forms_of_one_person_make_one_lead(stack: Stack) -> None:
     body = person()
     tasks = [lambda: stack.call("POST", "/api/v1/leads", json=body).status_code for _ in range(64)]
     assert at_once(tasks, 16) == [202] * 64
-    (lead,) = by_email(stack, body["email"])
-    assert _referring(stack, lead["id"]) == 63
+    lead = arrived(stack, body["email"])
+    eventually("the other 63", lambda: _referring(stack, lead["id"]) == 63)
+    (only,) = by_email(stack, body["email"])
+    assert only["id"] == lead["id"]
 
 
 @pytest.mark.mission("CAP-1", "CAP-5", "CAP-11")
@@ -142,7 +144,7 @@ def test_64_submissions_of_one_person_over_form_and_partner_make_one_lead(stack:
     (lead,) = by_email(stack, body["email"])
     assert {identifier for _, identifier in answers if identifier} == {lead["id"]}
     assert [status for status, _ in answers].count(201) <= 1
-    assert _referring(stack, lead["id"]) == 63
+    eventually("the other 63", lambda: _referring(stack, lead["id"]) == 63)
 
 
 @pytest.mark.mission("CAP-11")

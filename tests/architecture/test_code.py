@@ -320,7 +320,7 @@ RULES = [
         no_counter_is_moved_without_a_row_written_once,
         planted("def spend(transaction):\n    transaction.move(key, 'SPEND', {'left': -1})"),
         borne={
-            "revops.sync.budget.RateBudget._take": "a lost answer costs tokens of one second's slot and grants none",
+            "revops.table.rates.take_block": "a lost answer costs a block of one slot and grants none",
         },
     ),
     Rule(

@@ -20,6 +20,7 @@ PLANTED = {
     "layers": ("kernel/clock.py", "import revops.crm.model"),
     "slices": ("usage/policies.py", "import revops.sync.fields"),
     "rules": ("orders/workflow.py", "import stripe"),
+    "training": ("scoring/learned.py", "import numpy"),
     "kernel": ("kernel/money.py", "import revops.catalogue"),
     "routes": ("api/leads.py", "import revops.adapters.mail"),
     "adapters": ("crm/service.py", "import revops.adapters.mail"),

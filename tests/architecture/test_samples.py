@@ -9,6 +9,7 @@ import importlib.util
 import json
 import secrets
 from collections.abc import Iterator
+from datetime import timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -21,11 +22,15 @@ from local.stack import expand
 from revops import bootstrap
 from revops.access import IssueKey, PlaceUser, User
 from revops.adapters.hubspot_signature import hubspot_signature
+from revops.adapters.whatsapp_signature import whatsapp_signature
 from revops.analytics.store import rollup_key
 from revops.audit.store import audit_key
 from revops.billing.model import MembershipStatus
+from revops.channels.imports.model import ImportRequest
+from revops.crm.links import Links
+from revops.crm.store import LEADS
 from revops.inbox import INBOX, InboxStatus
-from revops.kernel import Role, SystemClock, system_call, time_text
+from revops.kernel import CallContext, Principal, Role, SystemClock, system_call, time_text
 from revops.orders.store import ORDERS
 from revops.table.dynamo import DynamoTable
 from revops.usage import SetCapPlan
@@ -39,7 +44,11 @@ from tests.unit.sync.fakes import FakeHubspot
 __all__ = ["dynamo_table", "dynoxide"]
 
 CALL = system_call("samples")
-CONTEXT = SimpleNamespace(aws_request_id="11111111-2222-3333-4444-555555555555", function_name="sample")
+CONTEXT = SimpleNamespace(
+    aws_request_id="11111111-2222-3333-4444-555555555555",
+    function_name="sample",
+    get_remaining_time_in_millis=lambda: 120_000,
+)
 PREFIX = "revops/test/"
 FUNCTIONS = sorted(path.parent.name for path in (PROJECT / "functions").glob("*/app.py"))
 
@@ -54,12 +63,17 @@ class Account:
     def __init__(self, table: DynamoTable, environment: pytest.MonkeyPatch, engine_url: str) -> None:
         self.table = table
         self.stripe_secret, self.hubspot_secret = secrets.token_hex(16), secrets.token_hex(16)
+        self.whatsapp_secret = secrets.token_hex(16)
+        self.signing_key = secrets.token_hex(32)
         self.hubspot = FakeHubspot(ManualClock())
         self.stripe = TruthGateway()
         self._stripe_queue = self._queue("stripe")
         self._hubspot_queue = self._queue("hubspot")
+        self._channel_queue = self._queue("channels")
+        self._import_queue = self._queue("imports")
         self.aws("events").create_event_bus(Name="revops")
-        self.aws("s3").create_bucket(Bucket="blobs", CreateBucketConfiguration={"LocationConstraint": REGION})
+        for bucket in ("blobs", "imports"):
+            self.aws("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.aws("sesv2").create_email_identity(EmailIdentity="revops@example.com")
         self._keep_secrets()
         variables = {
@@ -72,6 +86,9 @@ class Account:
             "SECRET_PREFIX": PREFIX,
             "STRIPE_QUEUE_URL": self._stripe_queue,
             "HUBSPOT_QUEUE_URL": self._hubspot_queue,
+            "CHANNEL_QUEUE_URL": self._channel_queue,
+            "IMPORT_QUEUE_URL": self._import_queue,
+            "IMPORT_BUCKET": "imports",
             "ORDER_STATE_MACHINE_ARN": self._state_machine(),
             "CHANGE_RELAY_FUNCTION": "revops-test-change-relay",
             "MAIL_FROM": "revops@example.com",
@@ -101,7 +118,15 @@ class Account:
                 "client_secrets": [self.hubspot_secret],
                 "portal_id": 48000001,
             },
-            "internal": {"signing_key": secrets.token_hex(32)},
+            "whatsapp": {
+                "access_token": secrets.token_hex(16),
+                "phone_number_id": "100000000000002",
+                "app_secrets": [self.whatsapp_secret],
+                "verify_tokens": [secrets.token_hex(16)],
+                "accounts": ["100000000000001"],
+            },
+            "twilio": {"auth_tokens": [secrets.token_hex(16)], "accounts": []},
+            "internal": {"signing_key": self.signing_key},
         }
         for name, fields in kept.items():
             self.aws("secretsmanager").create_secret(Name=PREFIX + name, SecretString=json.dumps(fields))
@@ -181,6 +206,16 @@ def signed_by_hubspot(account: Account) -> Any:
     return event
 
 
+def form_worked_on(account: Account) -> None:
+    """A lead of the form: sent, and made by the worker."""
+    invoke("lead_intake", sample("lead_intake"))
+    [stored] = account.rows("INBOX")
+    batch = sample("channel_worker")
+    message = {"provider": "form", "inbox_id": stored["pk"]["S"].removeprefix("INBOX#")}
+    batch["Records"] = [batch["Records"][0] | {"body": json.dumps(message)}]
+    assert invoke("channel_worker", batch) == {"batchItemFailures": []}
+
+
 def subject_of(event: Any) -> str:
     return str(event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"])
 
@@ -188,11 +223,67 @@ def subject_of(event: Any) -> str:
 # ── one sample each ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.mission("CAP-7")
+def test_lead_import(account: Account) -> None:
+    batch = sample("lead_import")
+    assert invoke("lead_import", batch) == {"batchItemFailures": []}, "nobody asked for this import here"
+    call = CallContext(Principal("sdr-1", Role.SDR))
+    asked = {
+        "file_name": "fair.csv",
+        "kind": "csv",
+        "attribution": dict.fromkeys(("source", "campaign", "medium", "term"), "x"),
+    }
+    job, form = bootstrap.wiring().import_use_cases().request(ImportRequest.model_validate(asked), call)
+    key = form.fields["key"]
+    account.aws("s3").put_object(Bucket="imports", Key=key, Body=b"email,country\nasha@nordlicht.example,US\n,US\n")
+    body = json.loads(batch["Records"][0]["body"])
+    body["Records"][0]["s3"]["object"]["key"] = key
+    batch["Records"][0]["body"] = json.dumps(body)
+    assert invoke("lead_import", batch) == {"batchItemFailures": []}
+    assert len(account.rows("LEAD")) == 1
+    status = bootstrap.wiring().import_use_cases().read.one(job.id, call)
+    assert (status.job.state, status.progress.counts) == ("Completed", {"stored": 1, "refused": 1})
+    result = (
+        account.aws("s3").get_object(Bucket="imports", Key=f"results/{job.id}.csv")["Body"].read().decode("utf-8-sig")
+    )
+    assert [line.split(",")[1] for line in result.splitlines()[1:]] == ["stored", "refused"]
+
+
 @pytest.mark.mission("CAP-1")
 def test_lead_intake(account: Account) -> None:
     answer = invoke("lead_intake", sample("lead_intake"))
     assert (answer["statusCode"], list(json.loads(answer["body"]))) == (202, ["receipt"])
-    assert len(account.rows("LEAD")) == 1
+    assert len(account.rows("INBOX")) == 1
+    assert account.rows("LEAD") == []
+
+
+@pytest.mark.mission("CAP-1", "CAP-3")
+def test_channel_worker(account: Account) -> None:
+    """A form, and a call of Amazon Connect, which is stored like a webhook and settled from there."""
+    invoke("lead_intake", sample("lead_intake"))
+    [form] = account.rows("INBOX")
+    batch = sample("channel_worker")
+    unknown = batch["Records"][0]["messageId"]
+    failed = invoke("channel_worker", batch)["batchItemFailures"]
+    assert failed == [{"itemIdentifier": unknown}], "the sample's entry was never received here"
+    [call] = [row for row in account.rows("INBOX") if row["pk"] != form["pk"]]
+    for row in (form, call):
+        inbox_id = row["pk"]["S"].removeprefix("INBOX#")
+        message = {"provider": json.loads(row["doc"]["S"])["provider"], "inbox_id": inbox_id}
+        batch["Records"] = [batch["Records"][0] | {"body": json.dumps(message)}]
+        assert invoke("channel_worker", batch) == {"batchItemFailures": []}
+        assert INBOX.require(account.table, inbox_id).status is InboxStatus.APPLIED
+    assert len(account.rows("LEAD")) == 2
+    assert len(account.rows("ACTIVITY")) == 1
+
+
+@pytest.mark.mission("CAP-2")
+def test_channel_webhooks(account: Account) -> None:
+    event = sample("channel_webhooks")
+    assert invoke("channel_webhooks", event)["statusCode"] == 400
+    event["headers"]["x-hub-signature-256"] = whatsapp_signature(account.whatsapp_secret, event["body"].encode())
+    assert invoke("channel_webhooks", event)["statusCode"] == 200
+    assert len(account.rows("INBOX")) == 1
 
 
 @pytest.mark.mission("STR-1")
@@ -231,7 +322,7 @@ def test_hubspot_worker(account: Account) -> None:
 
 @pytest.mark.mission("LEAD-1")
 def test_crm_api(account: Account) -> None:
-    invoke("lead_intake", sample("lead_intake"))
+    form_worked_on(account)
     event = sample("crm_api")
     assert invoke("crm_api", event)["statusCode"] == 401
     account.admit(subject_of(event), Role.ADMIN)
@@ -266,6 +357,23 @@ def test_usage_api(account: Account) -> None:
     assert len(account.rows("USAGE_EVENT")) == 1
 
 
+@pytest.mark.mission("LEAD-5")
+def test_tracking(account: Account) -> None:
+    form_worked_on(account)
+    event = sample("tracking")
+    assert invoke("tracking", event)["statusCode"] == 404, "the sample's link is none of this deployment"
+    [row] = account.rows("LEAD")
+    lead_id = row["pk"]["S"].removeprefix("LEAD#")
+    made = ManualClock(SystemClock().now() - timedelta(hours=1))
+    links = Links("", account.signing_key.encode(), clock=made)
+    event["rawPath"] = links.click(lead_id, "MSG_SAMPLE", "https://www.example.com/pricing")
+    for _ in range(2):
+        answer = invoke("tracking", event)
+        assert (answer["statusCode"], answer["headers"]["Location"]) == (302, "https://www.example.com/pricing")
+    after = LEADS.require(account.table, lead_id)
+    assert [done.event for done in after.engagement] == ["form", "email_click"]
+
+
 @pytest.mark.mission("BUS-1", "SAFE-3")
 def test_change_relay(account: Account) -> None:
     batch = sample("change_relay")
@@ -297,7 +405,9 @@ def test_bus_consumer(account: Account) -> None:
 
 
 @pytest.mark.fault("R17")
-@pytest.mark.parametrize("name", ["score_leads", "spend_cap_alerts", "housekeeping"])
+@pytest.mark.parametrize(
+    "name", ["score_leads", "train_scoring", "spend_cap_alerts", "housekeeping", "reminders", "nurture"]
+)
 def test_a_schedule(account: Account, name: str) -> None:
     event = sample(name)
     answer = invoke(name, event)

@@ -14,7 +14,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import at_size, capacity, cold, data_layer, framework, matching, scoring, sizes, usage
+from tests.bench import (
+    at_size,
+    capacity,
+    cold,
+    data_layer,
+    fairness,
+    framework,
+    imports,
+    matching,
+    scoring,
+    sizes,
+    usage,
+)
 from tests.bench.layers import built_layers
 from tests.bench.measure import Row
 from tests.builders.dynoxide import running_dynoxide
@@ -63,9 +75,11 @@ def main() -> None:
             "data": lambda: data_layer.rows(engine, seed),
             "framework": framework.rows,
             "capacity": lambda: capacity.rows(engine, seed),
+            "fairness": lambda: fairness.rows(engine),
             "usage": lambda: usage.rows(engine),
             "scoring": lambda: scoring.rows(seed),
             "matching": lambda: matching.rows(seed),
+            "import": lambda: imports.rows(seed),
             "size": lambda: at_size.rows(seed),
         }
         unknown = wanted - groups.keys()

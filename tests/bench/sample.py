@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from revops.crm.intake import facts_of
+from revops.crm.facts import facts_of
 from revops.crm.model import Assignment, Attribution, AuthorityLevel, Channel, Lead
 from revops.crm.reading import features_of
 from revops.crm.store import LEADS, match_row, person_row
 from revops.kernel import RandomIds
-from revops.scoring import ScoringTable, score_lead
+from revops.scoring import Rules, ScoringTable, score_lead
 from revops.table import Row, claim_key
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -33,7 +33,7 @@ class Leads:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._ids = RandomIds(self._random.getrandbits)
-        self._table = ScoringTable()
+        self._rules = Rules(ScoringTable())
 
     def fields(self, number: int) -> dict[str, Any]:
         """What a sender says of a person; the number makes the address unique."""
@@ -73,7 +73,7 @@ class Leads:
             gdpr_consent=True,
             **self.fields(number),
         )
-        card = score_lead(facts_of(lead), self._table, at)
+        card = score_lead(facts_of(lead), self._rules, at)
         return lead.model_copy(update={"score": card.score, "score_card": card})
 
     def rows_of(self, lead: Lead) -> list[Row]:

@@ -1,6 +1,7 @@
 """Leads and people, invented."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from revops.crm.intake import SubmitLead
@@ -15,13 +16,24 @@ CALL = CallContext(Principal("user-1", Role.ADMIN), request_id="req-1", ip="203.
 
 
 class FixedRoster:
-    """A roster of given people."""
+    """A roster of given SDRs. Everybody else is there as well, but for those in `away`."""
 
-    def __init__(self, *people: str) -> None:
+    def __init__(self, *people: str, away: Iterable[str] = ()) -> None:
         self.people = list(people)
+        self.away = set(away)
+        self.working: dict[str, int] = {}
 
     def sdrs(self) -> list[str]:
-        return list(self.people)
+        return [user for user in self.people if user not in self.away]
+
+    def present(self, user_ids: AbstractSet[str]) -> frozenset[str]:
+        return frozenset(user_ids - self.away)
+
+    def zone(self, user_id: str) -> str:
+        return ""
+
+    def open_leads(self, user_ids: AbstractSet[str]) -> dict[str, int]:
+        return {user: self.working.get(user, 0) for user in user_ids}
 
 
 def submission(**changes: Any) -> LeadSubmission:

@@ -70,6 +70,10 @@ def table_properties() -> dict[str, Any]:
     return wanted
 
 
+_WITH_US = '"$@" </dev/null & engine=$!; cat; kill "$engine"; wait "$engine"'
+"""Runs the engine until our end of its watcher's input closes: by `stop`, or because we are gone, however we went."""
+
+
 class DynoxideServer:
     """A running engine. `create_table` counts up names: every test has a table nobody else ever saw."""
 
@@ -85,7 +89,19 @@ class DynoxideServer:
         for _ in range(5):
             port = _free_port()
             process = subprocess.Popen(
-                [str(dynoxide_binary()), "serve", "--host", "127.0.0.1", "--port", str(port)],
+                [
+                    "sh",
+                    "-c",
+                    _WITH_US,
+                    "sh",
+                    str(dynoxide_binary()),
+                    "serve",
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    str(port),
+                ],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
@@ -107,13 +123,13 @@ class DynoxideServer:
     def stop(self) -> None:
         """Ends the engine by SIGTERM and waits for it."""
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is None or process.stdin is None:
             return
-        process.send_signal(signal.SIGTERM)
+        process.stdin.close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(5)
 
     def client(self, service: str = "dynamodb") -> Any:
@@ -129,11 +145,15 @@ class DynoxideServer:
             )
         return self._clients[service]
 
-    def create_table(self, name: str = "", **options: Any) -> DynamoTable:
-        """A fresh table; `options` go to `DynamoTable`."""
+    def create_table(self, name: str = "", *, stream: bool = True, **options: Any) -> DynamoTable:
+        """A fresh table; `options` go to `DynamoTable`. The engine's writes slow down with the length of a table's
+        stream: tests of many rows that read none do without."""
         self._made += 1
         name = name or f"revops-test-{self._made}"
-        self.client().create_table(TableName=name, **self._properties)
+        properties = dict(self._properties)
+        if not stream:
+            del properties["StreamSpecification"]
+        self.client().create_table(TableName=name, **properties)
         table = DynamoTable(name, REGION, self.endpoint_url, **options)
         if self._wire is None:
             self._wire = table.connection.client

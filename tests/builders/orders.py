@@ -95,6 +95,9 @@ class RowCrm:
         if self.deal(opportunity_id)["account"] != account_id:
             raise Invalid.field("opportunity_id", "account", "a deal of another account", "a deal of the account")
 
+    def build_on(self, transaction: Transaction, account_id: str, opportunity_id: str, order_id: str) -> None:
+        """Nothing here is ever taken back."""
+
     def open_opportunity(self, transaction: Transaction, now: datetime, wanted: NewOpportunity) -> str:
         identifier = self.ids.new("OPP")
         doc = {"account": wanted.account_id, "value": wanted.value.minor, "stage": "Prospect"}

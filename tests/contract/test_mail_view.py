@@ -46,10 +46,11 @@ def record(message_id: str, **fields: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeEmulator:
-    """Answers the emulator's listing of sent mail."""
+    """Answers the emulator's listing of sent mail, and takes mail."""
 
     sent: list[dict[str, Any]] = field(default_factory=list)
     status: int = 200
+    taken: int = 0
     port: int = field(default_factory=free_port)
 
     @contextmanager
@@ -61,6 +62,15 @@ class FakeEmulator:
                 known = self.path == "/_ministack/ses/messages"
                 body = json.dumps({"messages": {"000000000000": emulator.sent}}).encode()
                 self.send_response(emulator.status if known else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                emulator.taken += 1
+                body = json.dumps({"MessageId": f"taken-{emulator.taken}"}).encode()
+                self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -159,6 +169,8 @@ def test_messages_are_listed_newest_first_and_by_recipient(
         "text": "Text",
         "html": "",
         "sent_at": "2026-11-20T09:45:55.250Z",
+        "headers": {},
+        "tags": {},
     }
     assert view.get("/messages/none").status_code == 404
     assert view.get("/view/none").status_code == 404
@@ -273,3 +285,54 @@ def test_what_ses_v2_sends_on_the_emulator_is_shown(tmp_path: Path) -> None:
         with pytest.raises(ClientError):
             ses.send_email(FromEmailAddress="revops@example.com", Destination=to, Content=forged)
         assert view.get("/messages").json()["count"] == 2
+
+
+# ── the door to SES ───────────────────────────────────────────────────────────────────────────────────────────────
+
+DOOR = "/v2/email/outbound-emails"
+
+
+def simple(*headers: tuple[str, str]) -> dict[str, Any]:
+    """A simple message with headers of its own."""
+    return {
+        "FromEmailAddress": "revops@example.com",
+        "Destination": {"ToAddresses": ["ada@example.com"]},
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": "Hello"},
+                "Body": {"Text": {"Data": "Text"}, "Html": {"Data": "<p>Text</p>"}},
+                "Headers": [{"Name": name, "Value": value} for name, value in headers],
+            }
+        },
+        "EmailTags": [{"Name": "message_id", "Value": "MSG_1"}],
+    }
+
+
+@pytest.mark.mission("LEAD-5")
+def test_what_came_by_the_door_is_seen_with_its_headers(view: httpx.Client, emulator: FakeEmulator) -> None:
+    sent = view.post(DOOR, json=simple(("List-Unsubscribe", "<https://x.example/u>")))
+    assert sent.status_code == 200, sent.text
+    emulator.sent.append(record(sent.json()["MessageId"]))
+    [message] = view.get("/messages").json()["messages"]
+    assert message["headers"] == {"List-Unsubscribe": "<https://x.example/u>"}
+    assert message["tags"] == {"message_id": "MSG_1"}
+    assert "List-Unsubscribe" in view.get(f"/view/{message['id']}").text
+
+
+@pytest.mark.fault("S15")
+@pytest.mark.parametrize(
+    "header", [("X-A", "b\r\nBcc: c@x.example"), ("Bcc", "c@x.example"), ("X A", "b"), ("X-A", "b" * 871), ("X-A", "é")]
+)
+def test_a_header_that_ses_would_refuse_is_refused(view: httpx.Client, header: tuple[str, str]) -> None:
+    assert view.post(DOOR, json=simple(header)).status_code == 400
+
+
+def test_the_door_misbehaves_when_told(view: httpx.Client) -> None:
+    view.post("/_sim/faults", json=[{"on": "request", "do": "status", "status": 429, "times": 1}])
+    view.post("/_sim/faults", json=[{"on": "request", "do": "lose_response", "times": 1}])
+    refused = view.post(DOOR, json=simple())
+    assert (refused.status_code, refused.headers["x-amzn-errortype"]) == (429, "TooManyRequestsException")
+    with pytest.raises(httpx.TransportError):
+        view.post(DOOR, json=simple())
+    assert view.post(DOOR, json=simple()).status_code == 200
+    assert view.post("/_sim/faults", json=[{"on": "nothing"}]).status_code == 400

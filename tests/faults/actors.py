@@ -9,7 +9,7 @@ from typing import Any
 from revops.crm.model import LeadStatus
 from revops.crm.service import LeadChange
 from revops.crm.store import LEADS
-from revops.crm.submission import AttributionClaim, ConsentStatement, LeadSubmission
+from revops.crm.submission import AttributionClaim, LeadSubmission
 from revops.inbox import Signal
 from revops.kernel import CapReached, Conflict, Role, VersionConflict, system_call, time_text
 from revops.orders.decisions import Amendment
@@ -17,7 +17,10 @@ from revops.orders.model import OrderStatus, ReviewDecision
 from revops.orders.signature import SignedDocument
 from revops.orders.store import ORDERS
 from revops.usage import CapTerms, Meter, UsageEvent
+from tests.builders.nurture import BOTH
 from tests.builders.orders import PDF, submission
+from tests.faults.conversions import convert_leads
+from tests.faults.nurturing import change_their_mind, send_nurture
 from tests.faults.vendors import Webhook
 from tests.faults.wiring import ADMIN, LEGAL, user
 from tests.faults.world import World
@@ -58,6 +61,10 @@ def actors_of(world: World) -> dict[str, Act]:
         "meter-1": use_up,
         "meter-2": use_up,
         "hubspot-1": edit_in_hubspot,
+        "mind-1": change_their_mind,
+        "mind-2": change_their_mind,
+        "converter-1": convert_leads,
+        "converter-2": convert_leads,
     }
     dense = rng.choice((0.25, 0.5, 0.8))
     chosen = {name: act for name, act in wanting.items() if rng.random() < dense}
@@ -85,7 +92,7 @@ def _lead(person: Mapping[str, str], channel: str, **more: Any) -> LeadSubmissio
         "phone": "",
         "company_size": "50-100",
         "industry": "Software",
-        "consents": (ConsentStatement(channel="email", granted=True, wording_version="2026-03"),),
+        "consents": BOTH,
         **person,
         **more,
     }
@@ -394,6 +401,7 @@ def run_schedules(world: World, when: str, times: int = 1) -> None:
     for _ in range(times):
         world.asynchronously(lambda: world.wiring.fire("score_leads", when))
         world.asynchronously(lambda: world.wiring.fire("spend_cap_alerts", when))
+        world.asynchronously(lambda: world.wiring.fire("nurture", when))
         world.note_late()
         world.asynchronously(lambda: world.wiring.fire("housekeeping", when))
 
@@ -417,6 +425,8 @@ _SERVING: dict[str, Callable[[World, random.Random, str], None]] = {
     "bus-2": _bus,
     "flow-1": _flow,
     "flow-2": _flow,
+    "nurture-1": send_nurture,
+    "nurture-2": send_nurture,
     "schedules-1": _schedules,
     "schedules-2": _schedules,
     "time": _time,

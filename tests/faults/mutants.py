@@ -17,14 +17,16 @@ from revops.analytics.contributions import COUNTED, contributions
 from revops.analytics.store import ROLLUP, rollup_key
 from revops.audit import WriteAudit
 from revops.catalogue import Event
+from revops.crm.built_on import BuiltOn
 from revops.crm.intake import SubmitLead
 from revops.inbox import InboxEntry, ReceiveSignal, Settlement, Signal
 from revops.kernel import CallContext, Unavailable, system_call
-from revops.notices import SendNotice
+from revops.notices.service import Once
 from revops.orders.provisioning.create_once import CreateOnce
 from revops.table import ANYTHING, Change, Page, Query, Row, Transaction, begin
 from revops.table.transaction import Expectation
 from tests.builders.dynoxide import DynoxideServer
+from tests.faults import nurturing
 from tests.faults.schedule import run
 from tests.faults.world import Plan, World
 
@@ -273,12 +275,12 @@ def _answer_forgotten() -> Iterator[None]:
 
 @contextmanager
 def _sent_unrecorded() -> Iterator[None]:
-    write = SendNotice._write
+    write = Once._write
 
-    def forgetful(self: SendNotice, key: Any, state: str, before: Row | None) -> Any:
+    def forgetful(self: Once, key: Any, state: str, before: Row | None) -> Any:
         return before if state == "sent" else write(self, key, state, before)
 
-    with patch.object(SendNotice, "_write", forgetful):
+    with patch.object(Once, "_write", forgetful):
         yield
 
 
@@ -333,6 +335,30 @@ def _unmarked() -> Iterator[None]:
         yield
 
 
+def _halved_conversions(world: World) -> None:
+    """A conversion that archives the lead first and makes the deal afterwards."""
+    commit = world.table.commit
+
+    def twice(transaction: Transaction) -> None:
+        deal, rest = Transaction(transaction.stamp), Transaction(transaction.stamp)
+        for operation in transaction.operations:
+            row = getattr(operation, "row", None)
+            late = row is not None and row.kind == "OPPORTUNITY" and transaction.stamp.by == "system:conversion"
+            (deal if late else rest).operations.append(operation)
+        for part in (rest, deal):
+            commit(part)
+
+    world.table.commit = twice
+
+
+@contextmanager
+def _nothing_noted() -> Iterator[None]:
+    with patch.object(BuiltOn, "write", lambda *_: None):
+        yield
+
+
+_NURTURING = frozenset("form-1 form-2 mind-1 mind-2 relay-1 bus-1 nurture-1 nurture-2 time".split())
+_CONVERTING = frozenset("form-1 form-2 seller-1 converter-1 converter-2 relay-1 bus-1 schedules-1 time".split())
 _BILLING = frozenset("stripe-1 stripe-2 postman-1 postman-2 relay-1 stripe-worker-1 stripe-worker-2".split())
 _SYNCING = frozenset(
     "form-1 seller-1 seller-2 hubspot-1 postman-1 relay-1 relay-2 hubspot-worker-1 hubspot-worker-2 time".split()
@@ -375,5 +401,13 @@ MUTANTS: tuple[Mutant, ...] = (
         cast=_OUTBOUND,
     ),
     Mutant("dirty mark not written", "R27: an edit never goes out", _unmarked, wrap=_lossy, cast=_OUTBOUND),
+    Mutant("conversion in two goes", "I7: half a conversion", wrap=_halved_conversions, cast=_CONVERTING),
+    Mutant("what stands on it not noted", "I7: an order on what was undone", _nothing_noted, cast=_CONVERTING),
+    Mutant(
+        "gate left out", "I11: sent after a withdrawal", nurturing.no_gate, wrap=nurturing.slow_sender, cast=_NURTURING
+    ),
+    Mutant("consent asked at enrolment", "I11: sent after a withdrawal", nurturing.asked_at_enrolment, cast=_NURTURING),
+    Mutant("step claimed after sending", "LEAD-5: sent twice", nurturing.claimed_afterwards, cast=_NURTURING),
+    Mutant("unknown outcome tried again", "LEAD-5: sent twice", nurturing.unknown_tried_again, cast=_NURTURING),
     Mutant("mail not recorded as sent", "a mail twice", _sent_unrecorded, within=1500),
 )

@@ -17,6 +17,7 @@ from revops.orders.store import ORDERS
 from revops.sync.store import TOPIC
 from revops.table import due_now
 from tests.faults.actors import decide, deliver_one, period, run_schedules
+from tests.faults.nurturing import due_steps
 from tests.faults.world import World
 
 _ROUNDS = 60
@@ -109,6 +110,7 @@ def _unrest(world: World) -> list[str]:
         order = ORDERS.load(row)
         if is_automatic(order.status) or order.status is OrderStatus.BLOCKED:
             found.append(f"order {order.id} is {order.status}: {order.block.reason if order.block else ''}")
+    found += due_steps(world)
     for topic in (TOPIC, DUE_TOPIC):
         found += [f"{topic} due: {due.key.pk}" for due in due_now(world.inner, topic, now)]
     return found

@@ -28,6 +28,7 @@ def told(outcomes: Iterator[Outcome]) -> list[str]:
 
 @pytest.mark.fault("R1", "R2", "R3", "R4", "R5", "R6", "R8", "R9", "R12", "R13", "R14", "R15", "R16", "R17")
 @pytest.mark.fault("R18", "R19", "R20", "R26", "R27")
+@pytest.mark.mission("LEAD-8")
 @pytest.mark.parametrize("first", range(0, MEMORY, _PIECE))
 def test_schedules_in_memory(first: int) -> None:
     assert told(run(Plan(seed)) for seed in range(first, first + _PIECE)) == []

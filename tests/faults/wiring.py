@@ -4,11 +4,16 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from revops.adapters.account_uses import BilledAccounts
 from revops.adapters.crm_records import StoredCrmRecords
 from revops.adapters.stripe_events import read_stripe_event
 from revops.billing import ConvergeCustomer
 from revops.bootstrap import AUDITED, Wiring
 from revops.catalogue import SOURCE, Event
+from revops.crm.consent import RecordConsent
+from revops.crm.conversion import ConvertLead
+from revops.crm.conversion_undo import UndoConversion
+from revops.crm.engagement import RecordEngagement
 from revops.crm.intake import SubmitLead
 from revops.crm.service import ChangeLead
 from revops.kernel import CallContext, DomainError, Principal, Role, system_call
@@ -30,8 +35,10 @@ from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import FixedRoster
 from tests.builders.fake_stripe import Mishap as StripeMishap
 from tests.builders.memory_table import MemoryTable
+from tests.builders.nurture import NamedLinks
 from tests.faults.aws import Bus, LaterQueue, Queue, QueueSet, Workflow
 from tests.faults.hubspot import FaultyHubspot
+from tests.faults.outbound import Door
 from tests.faults.trouble import Killed, Mishap, Trouble
 from tests.faults.vendors import FaultyBlobs, Mailbox, StripeTruth, TellingStripe
 
@@ -74,6 +81,8 @@ class Outside:
         self._trouble, self._turn = trouble, turn
         self.hubspot = FaultyHubspot(clock, trouble, turn)
         self.mail = Mailbox(trouble, turn)
+        self.door = Door(clock, trouble, turn)
+        self.idle: Callable[[], None] = lambda: None
         self.blobs = FaultyBlobs(trouble, turn)
         self.bus = Bus(clock, rng, trouble, turn)
         self.queues = {name: Queue(name, clock, rng, trouble, turn) for name in ("stripe", "hubspot")}
@@ -91,7 +100,7 @@ class BenchWiring(Wiring):
 
     def __init__(self, table: Table, clock: ManualClock, outside: Outside, seed: int, scan: Callable[[], Any]) -> None:
         super().__init__(Config.from_environment({"MAIL_TO_OPS": "ops@revops.example", "STAGE": "bench"}))
-        self.outside = outside
+        self.outside, self.manual_clock = outside, clock
         self._scan = scan
         ids, settings = seeded_ids(seed), SettingsReader(table, monotonic=lambda: clock.now().timestamp())
         roster = FixedRoster(*SELLERS)
@@ -105,6 +114,8 @@ class BenchWiring(Wiring):
             queues=QueueSet(outside.queues),
             workflow_engine=outside.workflow,
             hubspot=BudgetedGateway(outside.hubspot, RateBudget(table, clock, settings)),
+            nurture_mail=outside.door,
+            whatsapp=outside.door,
             hubspot_queue=LaterQueue(outside.queues["hubspot"]),
             submit_lead=SubmitLead(table, clock, ids, settings, roster, sleep=lambda _: None, jitter=lambda: 0.0),
             converge_customer=ConvergeCustomer(
@@ -121,6 +132,10 @@ class BenchWiring(Wiring):
             ),
         )
         self.change_lead = ChangeLead(table, clock, self.policy)
+        self.qualify = self.qualify_lead()
+        quiet: dict[str, Callable[..., Any]] = {"sleep": lambda _: None, "jitter": lambda: 0.0}
+        self.convert = ConvertLead(table, clock, ids, self.policy, settings, roster, **quiet)
+        self.undo = UndoConversion(table, clock, self.policy, BilledAccounts(table), **quiet)
         self.orders = self.order_use_cases()
         self.set_caps = self.set_cap_plan()
         self._relay = self.relay_changes()
@@ -130,6 +145,7 @@ class BenchWiring(Wiring):
         self._caps = self.sweep_spend_caps()
         self._house = self.housekeeping()
         self._rescore = self.rescore_leads()
+        self._nurture = self.run_nurture()
 
     def _settlement(self, table: Table, clock: ManualClock, outside: Outside) -> Any:
         vars(self).update(table=table, clock=clock, blobs=outside.blobs)
@@ -139,6 +155,19 @@ class BenchWiring(Wiring):
 
     def send_notice(self) -> SendNotice:
         return SendNotice(self.table, self.clock, self.outside.mail)
+
+    def links(self) -> Any:
+        return NamedLinks()
+
+    def record_engagement(self) -> RecordEngagement:
+        return RecordEngagement(self.table, self.clock, sleep=lambda _: None, jitter=lambda: 0.0)
+
+    def record_consent(self) -> RecordConsent:
+        def wait(seconds: float) -> None:
+            self.manual_clock.advance(seconds=seconds)
+            self.outside.idle()
+
+        return RecordConsent(self.table, self.clock, sleep=wait)
 
     def find_lost(self) -> FindLost:
         return FindLost(self.table, self._scan(), self.clock, audited=AUDITED, redrive=self.redrive_records())
@@ -202,6 +231,7 @@ class BenchWiring(Wiring):
             "score_leads": self._rescore,
             "spend_cap_alerts": self._caps,
             "housekeeping": self._house,
+            "nurture": self._nurture,
         }
         run_job(name, {"period": period}, None, self.table, self.clock, jobs[name])
 

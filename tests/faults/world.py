@@ -21,12 +21,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from revops.billing.policies import MembershipPolicy
+from revops.crm.policies.qualification import QualificationRules
 from revops.kernel import DomainError
 from revops.settings import SETTINGS, SettingsRecord
 from revops.table import Change, ConditionFailed, Key, Row, Table, begin, parse_record
 from tests.builders.clock import ManualClock
 from tests.builders.dynoxide import DynoxideServer
 from tests.builders.memory_table import MemoryTable
+from tests.faults import outbound
 from tests.faults.baton import Baton
 from tests.faults.stream_runner import Record, SourceMapping, StreamRunner, key_of, record_of
 from tests.faults.table import FaultyTable, ItemLocks, WireFaults
@@ -81,6 +83,8 @@ class Diary:
     orders: dict[str, set[str]] = field(default_factory=dict)
     to_sign: set[str] = field(default_factory=set)
     signed: set[str] = field(default_factory=set)
+    converted: set[tuple[str, str]] = field(default_factory=set)
+    taken_back: set[tuple[str, str]] = field(default_factory=set)
     escaped: list[str] = field(default_factory=list)
     late: set[tuple[Key, int]] = field(default_factory=set)
     trimmed: list[Record] = field(default_factory=list)
@@ -119,6 +123,7 @@ class World:
         self.bus_consumer = self.invoked(self.wiring.bus_consumer)
         self.order_steps = self.invoked(self.wiring.order_steps)
         self._settle_rules()
+        self.outside.door.peek, self.outside.idle = self.peek, self.idle
 
     def _make_table(self) -> Any:
         if self._server is None:
@@ -138,12 +143,15 @@ class World:
         return StreamRunner(self.invoked(handler), self.clock, SourceMapping(lanes=lanes), Killed)
 
     def _settle_rules(self) -> None:
-        """Some worlds have a grace period."""
-        content = MembershipPolicy(grace_days=self.rng.choice((0, 0, 1))).model_dump()
+        """Some worlds have a grace period; in all of them a score is high that the few people of the bench reach."""
+        membership = MembershipPolicy(grace_days=self.rng.choice((0, 0, 1)))
+        qualification = QualificationRules(nominate_from=25, nominate_again_below_by=5, convert_above=20)
         now = self.clock.now()
-        record = SettingsRecord(id=MembershipPolicy.SETTING, created_at=now, modified_at=now, content=content)
         transaction = begin(ADMIN, now)
-        SETTINGS.create(transaction, record)
+        for rules in (membership, qualification, outbound.rules(), outbound.templates()):
+            content = rules.model_dump(mode="json")
+            record = SettingsRecord(id=rules.SETTING, created_at=now, modified_at=now, content=content)
+            SETTINGS.create(transaction, record)
         self.inner.commit(transaction)
 
     # -- running -------------------------------------------------------------------------------------------------

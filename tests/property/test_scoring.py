@@ -9,11 +9,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from revops.scoring import LeadFacts, ScoringTable, score_lead
-from revops.scoring.policies import SizeBand, company_people
+from revops.scoring import LeadFacts, LearnedModel, Rules, ScoringTable, score_lead
+from revops.scoring.features import FIELDS, company_people
+from revops.scoring.learned import NO_MODEL, FieldWeights
+from revops.scoring.policies import SizeBand
+from tests.builders.history import VALUES
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 TABLE = ScoringTable()
+RULES = Rules(TABLE)
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from([*TABLE.engagement, "unheard of"]),
@@ -21,6 +25,14 @@ EVENTS = st.lists(
     ),
     max_size=20,
 )
+MODEL = LearnedModel(
+    base_rate=0.15,
+    fields={
+        name: FieldWeights(values={value: round(weight, 3) for value, weight in values.items()}, other=-0.05)
+        for name, values in VALUES.items()
+    },
+)
+ORIGINS = st.tuples(*(st.sampled_from([*VALUES[name], "never seen"]) for name in FIELDS))
 FACTS = st.builds(
     LeadFacts,
     company_size=st.sampled_from(["", "1", "50–100", "1,000+ people", "many", "10"]),
@@ -29,57 +41,99 @@ FACTS = st.builds(
     timeline=st.sampled_from([*TABLE.timeline, "", "0–3 Months"]),
     authority_level=st.sampled_from([*TABLE.authority, "", "Decision Maker"]),
     engagement=EVENTS,
+    origin=ORIGINS,
 )
-MOST = {"company_size": 25, "industry": 15, "budget": 20, "timeline": 15, "authority": 25, "engagement": 100}
+MOST = {
+    "company_size": 25,
+    "industry": 15,
+    "budget": 20,
+    "timeline": 15,
+    "authority": 25,
+    "engagement": 100,
+    "learned": 20,
+}
 
 
 @pytest.mark.mission("LEAD-3")
 @given(FACTS)
 def test_every_point_is_explained_and_the_points_sum_to_the_score(facts: LeadFacts) -> None:
-    card = score_lead(facts, TABLE, NOW)
-    assert card.fit + card.engagement == sum(part.points for part in card.points)
-    assert card.score == max(0, min(100, card.fit + card.engagement))
-    assert 0 <= card.fit <= 100
-    for part in card.points:
-        assert 0 <= part.points <= part.at_most == MOST[part.factor]
-    assert card == score_lead(facts, TABLE, NOW)
+    for rules in (RULES, Rules(TABLE, MODEL, 2, 7)):
+        card = score_lead(facts, rules, NOW)
+        assert card.score == sum(part.points for part in card.points)
+        assert card.score == max(0, min(100, card.fit + card.engagement + card.learned))
+        assert 0 <= card.fit <= 100
+        assert abs(card.learned) <= (20 if rules.model.speaks else 0)
+        for part in card.points:
+            if part.factor != "clamp":
+                assert -part.at_most <= part.points <= part.at_most == MOST[part.factor]
+        assert card == score_lead(facts, rules, NOW)
+
+
+@pytest.mark.mission("LEAD-3")
+@given(ORIGINS)
+def test_the_shares_of_the_learned_term_sum_to_it(origin: tuple[str, ...]) -> None:
+    shares = MODEL.shares(origin)
+    assert sum(points for _, _, points in shares) == MODEL.points(origin)
+    assert all(points for _, _, points in shares)
+    assert len({field for field, _, _ in shares}) == len(shares)
+
+
+@pytest.mark.mission("LEAD-3")
+@given(ORIGINS, ORIGINS)
+def test_points_rise_with_the_probability_and_are_zero_at_the_base_rate(
+    one: tuple[str, ...], other: tuple[str, ...]
+) -> None:
+    if MODEL.probability(one) <= MODEL.probability(other):
+        assert MODEL.points(one) <= MODEL.points(other)
+    assert (MODEL.points(one) > 0) <= (MODEL.probability(one) > MODEL.base_rate)
+    assert (MODEL.points(one) < 0) <= (MODEL.probability(one) < MODEL.base_rate)
+
+
+@pytest.mark.mission("LEAD-3")
+@given(FACTS)
+def test_without_a_model_the_learned_term_is_zero(facts: LeadFacts) -> None:
+    card = score_lead(facts, RULES, NOW)
+    assert (card.learned, card.model_version) == (0, 0)
+    assert "learned" not in {part.factor for part in card.points}
 
 
 @pytest.mark.mission("LEAD-3", "LEAD-4")
-@given(FACTS, st.floats(0.5, 90))
-def test_the_score_stays_until_it_is_due_and_changes_then(facts: LeadFacts, half_life: float) -> None:
-    table = TABLE.model_copy(update={"half_life_days": half_life})
-    card = score_lead(facts, table, NOW)
+@given(FACTS, st.floats(0.5, 90), st.sampled_from([NO_MODEL, MODEL]))
+def test_the_score_stays_until_it_is_due_and_changes_then(
+    facts: LeadFacts, half_life: float, model: LearnedModel
+) -> None:
+    rules = Rules(TABLE.model_copy(update={"half_life_days": half_life}), model)
+    card = score_lead(facts, rules, NOW)
     if card.changes_at is None:
         for days in (1, 10, 100, 1000):
-            assert score_lead(facts, table, NOW + timedelta(days=days)).score == card.score
+            assert score_lead(facts, rules, NOW + timedelta(days=days)).score == card.score
         return
     assert card.changes_at > NOW
     before = card.changes_at - timedelta(seconds=2)
     assume(before > NOW)
     for share in (0.1, 0.5, 0.9, 1):
-        assert score_lead(facts, table, NOW + (before - NOW) * share).score == card.score
-    assert score_lead(facts, table, card.changes_at).score == card.score - 1
+        assert score_lead(facts, rules, NOW + (before - NOW) * share).score == card.score
+    assert score_lead(facts, rules, card.changes_at).score == card.score - 1
 
 
 @pytest.mark.mission("LEAD-4")
 @given(EVENTS)
 def test_following_the_due_times_walks_down_to_the_fit_and_ends(events: list[tuple[str, datetime]]) -> None:
     facts, now = LeadFacts(engagement=events), NOW
-    card = score_lead(facts, TABLE, now)
+    card = score_lead(facts, RULES, now)
     for _ in range(card.score):
         assert card.changes_at is not None
         now = card.changes_at
-        card = score_lead(facts, TABLE, now)
+        card = score_lead(facts, RULES, now)
     assert (card.score, card.changes_at) == (0, None)
 
 
 @pytest.mark.mission("LEAD-3")
 def test_engagement_halves_in_a_half_life() -> None:
     facts = LeadFacts(engagement=[("webinar_attended", NOW), ("reply", NOW), ("email_click", NOW)])
-    assert score_lead(facts, TABLE, NOW).engagement == 40
-    assert score_lead(facts, TABLE, NOW + timedelta(days=14)).engagement == 20
-    due = score_lead(facts, TABLE, NOW).changes_at
+    assert score_lead(facts, RULES, NOW).engagement == 40
+    assert score_lead(facts, RULES, NOW + timedelta(days=14)).engagement == 20
+    due = score_lead(facts, RULES, NOW).changes_at
     assert due is not None
     assert (due - NOW).total_seconds() == pytest.approx(14 * 86_400 * math.log2(40 / 39.5) + 1, abs=0.01)
 
@@ -87,9 +141,9 @@ def test_engagement_halves_in_a_half_life() -> None:
 @pytest.mark.mission("LEAD-3")
 def test_more_than_a_hundred_points_are_a_hundred() -> None:
     best = LeadFacts("1000+", "software", "100k+", "immediate", "decision maker", [("reply", NOW)] * 50)
-    card = score_lead(best, TABLE, NOW)
+    card = score_lead(best, RULES, NOW)
     assert (card.score, card.fit, card.engagement, card.changes_at) == (100, 100, 100, None)
-    cold = score_lead(LeadFacts(engagement=[("reply", NOW)] * 50), TABLE, NOW)
+    cold = score_lead(LeadFacts(engagement=[("reply", NOW)] * 50), RULES, NOW)
     assert cold.score == 100
     assert cold.changes_at is not None
     assert cold.changes_at > NOW + timedelta(days=14), "it shows only when the sum falls below 99.5"
@@ -124,13 +178,13 @@ def test_a_table_beyond_the_bounds_is_refused(wrong: dict[str, Any]) -> None:
 @pytest.mark.mission("LEAD-3")
 def test_a_table_may_write_its_texts_as_people_do() -> None:
     table = ScoringTable(industry={"Software": 15}, timeline={"0 – 3 Months": 12})
-    card = score_lead(LeadFacts(industry="SOFTWARE", timeline="0-3 months"), table, NOW)
+    card = score_lead(LeadFacts(industry="SOFTWARE", timeline="0-3 months"), Rules(table), NOW)
     assert card.score == 27
 
 
 def test_the_longest_half_life_still_has_a_due_time() -> None:
     table = ScoringTable(half_life_days=3650)
-    assert score_lead(LeadFacts(engagement=[("form", NOW)]), table, NOW).changes_at is not None
+    assert score_lead(LeadFacts(engagement=[("form", NOW)]), Rules(table), NOW).changes_at is not None
 
 
 @pytest.mark.parametrize(
@@ -147,5 +201,5 @@ def test_company_sizes_as_people_write_them(text: str, people: int | None) -> No
 @given(st.integers(0, 10**8))
 def test_the_best_band_that_is_reached_counts(size: int) -> None:
     bands = (SizeBand(at_least=10, points=8), SizeBand(at_least=1000, points=25), SizeBand(at_least=50, points=15))
-    card = score_lead(LeadFacts(company_size=str(size)), ScoringTable(company_size=bands), NOW)
+    card = score_lead(LeadFacts(company_size=str(size)), Rules(ScoringTable(company_size=bands)), NOW)
     assert card.fit == (25 if size >= 1000 else 15 if size >= 50 else 8 if size >= 10 else 0)

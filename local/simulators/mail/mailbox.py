@@ -7,6 +7,8 @@ from typing import Any
 from local.simulators.common import Json, Store
 
 _KEPT = 5_000
+_NO_MORE: Json = {"headers": {}, "tags": {}}
+"""Of a message that did not come through the door."""
 
 
 class Mailbox:
@@ -38,14 +40,19 @@ class Mailbox:
         """Messages, newest first; with `to`, only those addressed to it in any of to, cc and bcc."""
         wanted = None if to is None else _address(to)
         return [
-            message
+            self._whole(message)
             for message in reversed(self._store.all("message"))
             if wanted is None or wanted in {_address(one) for one in _recipients(message)}
         ]
 
     def message(self, message_id: str) -> Json | None:
         """One message by id."""
-        return self._store.get("message", message_id)
+        message = self._store.get("message", message_id)
+        return None if message is None else self._whole(message)
+
+    def _whole(self, message: Json) -> Json:
+        """A message with what the door kept of it."""
+        return {**message, **(self._store.get("sent", message["id"]) or _NO_MORE)}
 
     def refused(self) -> list[Json]:
         """Messages that were not kept, with the reason."""

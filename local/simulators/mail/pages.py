@@ -49,6 +49,7 @@ def detail(message: Json) -> str:
         ("Cc", _addresses(message["cc"])),
         ("Bcc", _addresses(message["bcc"])),
         ("Sent", escape(message["sent_at"])),
+        *((name, escape(value)) for name, value in message.get("headers", {}).items()),
         ("Id", escape(message["id"])),
     )
     rows = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in fields if value)

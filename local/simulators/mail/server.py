@@ -3,9 +3,11 @@
 GET    /                 the list as a page; ?to=address filters
 GET    /view/{id}        one message as a page
 GET    /messages         {"count", "messages"}, newest first; each has id, account, from, to, cc, bcc,
-                         subject, text, html, sent_at. ?to=address filters
+                         subject, text, html, sent_at, headers, tags. ?to=address filters
 GET    /messages/{id}    one message as JSON
 DELETE /messages         forget them
+POST   /v2/email/outbound-emails  SES's SendEmail, handed on to the emulator; what it forgets is kept (door.py)
+POST   /_sim/faults      a JSON list of rules for that door (common/faults.py); DELETE clears them
 GET    /_sim/health      liveness, whether the emulator answers, counts
 GET    /_sim/violations  messages refused for a line break in a header field
 
@@ -13,6 +15,7 @@ Every read collects from the emulator first, so what was sent before the request
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,13 +23,24 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from local.simulators.common import Store
+from local.simulators.common.faults import RuleError
 from local.simulators.mail import pages
 from local.simulators.mail.collector import Collector
+from local.simulators.mail.door import PATH, Door
 from local.simulators.mail.mailbox import Mailbox
 
 _EVERY_SECONDS = 2.0
+
+
+class Unanswered(Response):
+    """The connection ends before the caller hears anything."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class MailView:
@@ -36,6 +50,7 @@ class MailView:
         self._store = store
         self._mailbox = Mailbox(store)
         self._collector = Collector(emulator_url, self._mailbox)
+        self._door = Door(store, emulator_url)
 
     def application(self) -> Starlette:
         """The ASGI application."""
@@ -45,6 +60,10 @@ class MailView:
             Route("/messages", self._messages, methods=["GET"]),
             Route("/messages", self._clear, methods=["DELETE"]),
             Route("/messages/{id:path}", self._message),
+            Route(PATH, self._send, methods=["POST"]),
+            Route("/_sim/faults", self._misbehave, methods=["POST"]),
+            Route("/_sim/faults", self._behave, methods=["DELETE"]),
+            Route("/_sim/flush", self._nothing, methods=["POST"]),
             Route("/_sim/health", self._health),
             Route("/_sim/violations", self._violations),
         ]
@@ -59,6 +78,7 @@ class MailView:
             collecting.cancel()
             await asyncio.gather(collecting, return_exceptions=True)
             await self._collector.close()
+            await self._door.close()
             self._store.close()
 
     async def _collect_for_ever(self) -> None:
@@ -104,6 +124,28 @@ class MailView:
         await self._collector.collect()
         self._mailbox.clear()
         return Response(status_code=204)
+
+    async def _send(self, request: Request) -> Response:
+        status, said, heard = await self._door.send(dict(request.headers), await request.body())
+        if heard:
+            return JSONResponse(
+                said, status, {"x-amzn-errortype": str(said.get("__type", ""))} if status >= 400 else {}
+            )
+        return Unanswered()
+
+    async def _misbehave(self, request: Request) -> Response:
+        try:
+            self._door.faults.add(json.loads(await request.body()))
+        except (RuleError, ValueError) as error:
+            return JSONResponse({"detail": str(error)}, 400)
+        return JSONResponse(self._door.faults.rules)
+
+    async def _behave(self, _: Request) -> Response:
+        self._door.faults.clear()
+        return JSONResponse([])
+
+    async def _nothing(self, _: Request) -> Response:
+        return JSONResponse({})
 
     async def _health(self, _: Request) -> Response:
         await self._collector.collect()

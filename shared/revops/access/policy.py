@@ -9,6 +9,10 @@ from enum import StrEnum
 
 from revops.kernel import Forbidden, NotFound, Principal, Role
 
+UNASSIGNED = "queue:unassigned"
+"""The owner of a lead that nobody was there to take (CAP-12). It waits for every team alike: whoever hands leads out
+within a team reaches it, and so do admins."""
+
 
 class Resource(StrEnum):
     """The columns of the matrix. Orders, tickets, tasks and the timeline follow their account."""
@@ -141,11 +145,11 @@ class Policy:
 
     def reads(self, principal: Principal, resource: Resource, owner_id: str) -> bool:
         """Whether a record of this owner may be read."""
-        return _reaches(principal, self.grant(principal, resource).read, owner_id)
+        return _reaches(principal, resource, self.grant(principal, resource).read, owner_id)
 
     def writes(self, principal: Principal, resource: Resource, owner_id: str) -> bool:
         """Whether a record of this owner may be changed."""
-        return _reaches(principal, self.grant(principal, resource).write, owner_id)
+        return _reaches(principal, resource, self.grant(principal, resource).write, owner_id)
 
     def readable_owners(self, principal: Principal, resource: Resource) -> frozenset[str] | None:
         """The owners whose records a list may show; None means everybody's, an empty set nobody's."""
@@ -153,7 +157,7 @@ class Policy:
             case Reach.ALL:
                 return None
             case Reach.TEAM:
-                return principal.members | {principal.id}
+                return principal.members | {principal.id} | _waiting(resource)
             case Reach.OWN:
                 return frozenset({principal.id})
             case _:
@@ -182,6 +186,12 @@ class Policy:
         if (grant.write if write else grant.read) is Reach.NONE:
             raise Forbidden(f"a {principal.role.value} has no {'write ' if write else ''}access to {resource.value}")
 
+    def require_model(self, principal: Principal) -> None:
+        """Raises Forbidden unless the principal may see how everybody's scores are made (LEAD-4): what was learned from
+        all leads together is for those who answer for them."""
+        if principal.role not in (Role.ADMIN, Role.SALES_MANAGER, Role.SYSTEM):
+            raise Forbidden(f"a {principal.role.value} may not see the scoring model; administrators and managers may")
+
     def may_set_absence(self, principal: Principal, user_id: str) -> bool:
         """Admins for everybody, managers for their own team (SAFE-1, settings column)."""
         if principal.role is Role.SALES_MANAGER:
@@ -189,12 +199,16 @@ class Policy:
         return self.writes(principal, Resource.SETTINGS, user_id)
 
 
-def _reaches(principal: Principal, reach: Reach, owner_id: str) -> bool:
+def _waiting(resource: Resource) -> frozenset[str]:
+    return frozenset({UNASSIGNED}) if resource is Resource.LEADS else frozenset()
+
+
+def _reaches(principal: Principal, resource: Resource, reach: Reach, owner_id: str) -> bool:
     match reach:
         case Reach.ALL:
             return True
         case Reach.TEAM:
-            return owner_id == principal.id or owner_id in principal.members
+            return owner_id in principal.members | {principal.id} | _waiting(resource)
         case Reach.OWN:
             return owner_id == principal.id
         case _:

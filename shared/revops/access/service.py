@@ -1,30 +1,26 @@
 """Telling who is asking, and administering users, teams and keys."""
 
-import hashlib
-import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from revops.access.model import ApiKey, Team, User
-from revops.access.store import API_KEYS, TEAMS, USERS, place_team, place_user, reports_of
-from revops.kernel import CallContext, Clock, Principal, Role, Unauthenticated
+from revops.access.model import Team, User
+from revops.access.store import API_KEYS, TEAMS, USERS, key_hash, place_team, place_user, reports_of
+from revops.kernel import CallContext, Clock, Principal, Role, SystemClock, Unauthenticated
 from revops.table import Table, begin
 
 _FORCE_WITHIN = 30.0
 """Seconds a principal is kept in memory; a change of role or team is in force within 60 s (SAFE-6, S4)."""
 
 
-def key_hash(presented: str) -> str:
-    """What is kept of a key."""
-    return hashlib.sha256(presented.encode()).hexdigest()
-
-
 class Authenticate:
     """Turns verified token claims or a presented key into a principal. Role and team come from the table."""
 
-    def __init__(self, table: Table, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, table: Table, monotonic: Callable[[], float] = time.monotonic, clock: Clock | None = None
+    ) -> None:
         self._table = table
         self._monotonic = monotonic
+        self._clock = clock or SystemClock()
         self._kept: dict[str, tuple[float, Principal]] = {}
 
     def token(self, claims: Mapping[str, str]) -> Principal:
@@ -63,9 +59,14 @@ class Authenticate:
 
     def _machine(self, digest: str) -> Principal:
         key = API_KEYS.get(self._table, digest)
-        if key is None or not key.active:
+        if key is None or not key.good_at(self._clock.now()):
             raise Unauthenticated("this key is not valid")
-        return Principal(f"key:{key.name}", Role.INTEGRATION, scopes=key.scopes)
+        return Principal(f"key:{key.name}", Role.INTEGRATION, scopes=key.scopes, rate_per_minute=key.rate_per_minute)
+
+    def still_good(self, presented: str) -> bool:
+        """Whether a key that was accepted is good at this moment, asked of the table: for work that goes on a while."""
+        key = API_KEYS.get(self._table, key_hash(presented))
+        return key is not None and key.good_at(self._clock.now())
 
 
 class PlaceUser:
@@ -105,38 +106,3 @@ class PlaceUser:
         place_team(transaction, wanted)
         self._table.commit(transaction)
         return wanted
-
-
-class IssueKey:
-    """Issues and revokes machine keys (CAP-5). The key itself is shown once and never kept."""
-
-    def __init__(
-        self, table: Table, clock: Clock, new_key: Callable[[], str] = lambda: secrets.token_urlsafe(32)
-    ) -> None:
-        self._table = table
-        self._clock = clock
-        self._new_key = new_key
-
-    def __call__(self, name: str, scopes: frozenset[str], call: CallContext, presented: str = "") -> str:
-        """The new key in plain text. `presented` registers a key that already exists, for repeatable set-ups."""
-        now = self._clock.now()
-        plain = presented or self._new_key()
-        if API_KEYS.get(self._table, key_hash(plain)) is None:
-            transaction = begin(call, now)
-            API_KEYS.create(
-                transaction, ApiKey(id=key_hash(plain), created_at=now, modified_at=now, name=name, scopes=scopes)
-            )
-            self._table.commit(transaction)
-        return plain
-
-    @staticmethod
-    def identifier(plain: str) -> str:
-        """The id under which a key is kept and revoked; it gives nothing away of the key."""
-        return key_hash(plain)
-
-    def revoke(self, key_id: str, call: CallContext) -> None:
-        """Ends a key; in force within 60 s."""
-        key = API_KEYS.require(self._table, key_id)
-        transaction = begin(call, self._clock.now())
-        API_KEYS.update(transaction, key.revised(self._clock.now(), active=False))
-        self._table.commit(transaction)

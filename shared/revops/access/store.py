@@ -8,14 +8,17 @@
 | child team | TEAM#<parent> | CHILD#<team> | the teams below |
 | role listing | ROLE#<role> | USER#<user> | who shares in round-robin |
 | key | APIKEY#<sha256> | KEY | hash of the presented key |
+| key listing | APIKEYS#<shard> | KEY#<sha256> | every key, for whoever administers them |
 """
 
+import hashlib
 from collections.abc import Iterator
 
 from revops.access.model import ApiKey, Team, User
 from revops.kernel import Role
-from revops.table import ANYTHING, EntityKind, Key, Query, Row, Table, Transaction, query_all
+from revops.table import ANYTHING, EntityKind, Key, Query, Row, Table, Transaction, query_all, shard_of
 
+_KEY_SHARDS = 4
 USERS = EntityKind[User](
     kind="USER", title="user", model=User, key=lambda identifier: Key(f"USER#{identifier}", "USER")
 )
@@ -23,10 +26,35 @@ TEAMS = EntityKind[Team](
     kind="TEAM", title="team", model=Team, key=lambda identifier: Key(f"TEAM#{identifier}", "TEAM")
 )
 API_KEYS = EntityKind[ApiKey](
-    kind="APIKEY", title="key", model=ApiKey, key=lambda identifier: Key(f"APIKEY#{identifier}", "KEY")
+    kind="APIKEY",
+    title="key",
+    model=ApiKey,
+    key=lambda identifier: Key(f"APIKEY#{identifier}", "KEY"),
 )
 
 _LISTING = "DIRECTORY"
+
+
+def key_hash(presented: str) -> str:
+    """What is kept of a key."""
+    return hashlib.sha256(presented.encode()).hexdigest()
+
+
+def place_key(transaction: Transaction, key: ApiKey) -> None:
+    """Lists a new key, in its own transaction."""
+    place = Key(f"APIKEYS#{shard_of(key.id, _KEY_SHARDS)}", f"KEY#{key.id}")
+    transaction.put(Row(pk=place.pk, sk=place.sk, kind=_LISTING), ANYTHING)
+
+
+def all_keys(table: Table) -> list[ApiKey]:
+    """Every key, newest first; a company has some dozens."""
+    listings = (
+        query_all(table, Query(pk=f"APIKEYS#{shard}", begins="KEY#", consistent=True, limit=500))
+        for shard in range(_KEY_SHARDS)
+    )
+    places = [API_KEYS.key(row.sk.removeprefix("KEY#")) for rows in listings for row in rows]
+    found = API_KEYS.load_all(table.get_many(places)) if places else []
+    return sorted(found, key=lambda key: (key.created_at, key.id), reverse=True)
 
 
 def place_user(transaction: Transaction, user: User, before: User | None) -> None:

@@ -18,17 +18,23 @@ _CONFIG = BotoConfig(
     connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}, signature_version=None
 )
 
+_ONCE = _CONFIG.merge(
+    BotoConfig(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
+)
+"""For a call that may not be repeated by itself and has to end within 8 seconds."""
+
 
 class _Client:
     """A service's client, made by its first call: a function is wired for more services than most requests reach."""
 
-    def __init__(self, service: str, region: str, endpoint_url: str | None) -> None:
+    def __init__(self, service: str, region: str, endpoint_url: str | None, config: BotoConfig) -> None:
         self._made_of = (service, region, endpoint_url)
+        self._config = config
 
     @cached_property
     def _client(self) -> Any:
         service, region, endpoint_url = self._made_of
-        config = _CONFIG.merge(BotoConfig(signature_version="s3v4")) if service == "s3" else _CONFIG
+        config = self._config.merge(BotoConfig(signature_version="s3v4")) if service == "s3" else self._config
         return botocore_session().create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
 
     def __getattr__(self, name: str) -> Any:
@@ -36,9 +42,9 @@ class _Client:
 
 
 @cache
-def client(service: str, region: str, endpoint_url: str | None) -> Any:
-    """A client of a service."""
-    return _Client(service, region, endpoint_url)
+def client(service: str, region: str, endpoint_url: str | None, *, once: bool = False) -> Any:
+    """A client of a service; one that calls `once` repeats nothing and waits no longer than 8 seconds."""
+    return _Client(service, region, endpoint_url, _ONCE if once else _CONFIG)
 
 
 def error_code(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from revops.crm.built_on import built_on_account, built_on_deal
 from revops.crm.model import (
     STAGE_PROBABILITY,
     Account,
@@ -66,10 +67,20 @@ class StoredCrmRecords:
 
     def require_open_opportunity(self, opportunity_id: str, account_id: str) -> None:
         deal = OPPORTUNITIES.get(self._table, opportunity_id)
-        if deal is None or deal.account_id != account_id:
+        if deal is None or deal.account_id != account_id or not deal.active:
             raise Invalid.field("opportunity_id", "ORD-2 own-deal", "not a deal of this account")
         if deal.stage.closed:
             raise Invalid.field("opportunity_id", "ORD-2 open-deal", f"the deal is {deal.stage}", "an open deal")
+
+    def build_on(self, transaction: Transaction, account_id: str, opportunity_id: str, order_id: str) -> None:
+        notes = [built_on_account(self._table, account_id)]  # read before what they are about
+        if opportunity_id:
+            notes.append(built_on_deal(self._table, opportunity_id))
+            self.require_open_opportunity(opportunity_id, account_id)
+        if not ACCOUNTS.require(self._table, account_id).active:
+            raise Invalid.field("account_id", "CRM-1 active", "this account is not active", "an active account")
+        for note in notes:
+            note.add(transaction, order_id)
 
     def open_opportunity(self, transaction: Transaction, now: datetime, wanted: NewOpportunity) -> str:
         stage = OpportunityStage.PROPOSAL_SENT

@@ -1,4 +1,4 @@
-"""The HubSpot worker's own queue, for what has to come back later."""
+"""A worker's own queue, for what has to come back later."""
 
 import json
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from revops.adapters.aws import AwsError, unavailable
 
 
 class SqsSyncQueue:
-    """`SyncQueue` on SQS."""
+    """`SyncQueue` and the channel worker's `OwnQueue` on SQS."""
 
     def __init__(self, client: Any, url: str) -> None:
         self._client = client
         self._url = url
 
-    def send(self, message: Mapping[str, str], delay_seconds: int = 0) -> None:
+    def send(self, message: Mapping[str, Any], delay_seconds: int = 0) -> None:
         """Raises Unavailable when SQS does not take it."""
         try:
             self._client.send_message(

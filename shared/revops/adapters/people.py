@@ -9,12 +9,13 @@ from typing import Any
 
 from revops.billing.store import CUSTOMER, customer_for_account
 from revops.crm.intake import SubmitLead
-from revops.crm.model import Channel, DuplicateCheck, Lead
+from revops.crm.known import known_as
+from revops.crm.model import Channel, Contact, DuplicateCheck, Lead
 from revops.crm.normalise import canonical_email, tidy
 from revops.crm.reading import Reading, held_by_others, move_identity, validity
-from revops.crm.store import ACCOUNTS, LEADS, person_key
+from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, person_key
 from revops.crm.submission import LeadSubmission
-from revops.kernel import Clock, Invalid, system_call, time_text
+from revops.kernel import Clock, Invalid, id_prefix, system_call, time_text
 from revops.kernel.money import minor_digits
 from revops.settings import SettingsReader
 from revops.sync.fields import HubspotFields
@@ -24,14 +25,18 @@ from revops.table import Change, Table, Transaction, holder_of
 
 
 class CrmPeople:
-    """`PeopleDirectory` over leads. A person's subscription is that of the account they are the primary person of."""
+    """`PeopleDirectory` over leads and contacts. Once a person was converted, the contact is what is exchanged; the
+    archived lead goes on saying what came of it. A person's subscription is that of the account they are the primary
+    person of."""
 
     def __init__(self, table: Table, intake: SubmitLead) -> None:
         self._table = table
         self._intake = intake
 
     def snapshot(self, person_id: str) -> PersonSnapshot | None:
-        lead = self._lead(person_id)
+        lead, contact = self._roles(person_id)
+        if contact is not None:
+            return self._of_contact(contact, lead)
         return None if lead is None else self._of(lead)
 
     def find_by_email(self, email: str) -> str | None:
@@ -61,6 +66,8 @@ class CrmPeople:
     def update(
         self, transaction: Transaction, person: PersonSnapshot, changes: Mapping[PersonField, str], now: datetime
     ) -> PersonSnapshot:
+        if id_prefix(person.record_id) == "CON":
+            return self._update_contact(transaction, person, changes, now)
         lead = LEADS.require(self._table, person.record_id)
         if lead.version != person.record_version:
             lead = lead.model_copy(update={"version": person.record_version})  # the commit refuses it, as it must
@@ -72,19 +79,67 @@ class CrmPeople:
         move_identity(self._table, transaction, lead, changed)
         return self._of(changed)
 
-    def _lead(self, person_id: str) -> Lead | None:
-        row = self._table.get(person_key(person_id))
-        lead_id = json.loads(row.doc)["lead"] if row else ""
-        return LEADS.get(self._table, lead_id) if lead_id else None
+    def _update_contact(
+        self, transaction: Transaction, person: PersonSnapshot, changes: Mapping[PersonField, str], now: datetime
+    ) -> PersonSnapshot:
+        """A contact's next version. What the person is known by follows: their claims and match entries go on naming
+        the lead, with the contact's fields."""
+        contact = CONTACTS.require(self._table, person.record_id)
+        if contact.version != person.record_version:
+            contact = contact.model_copy(update={"version": person.record_version})  # the commit refuses it
+        changed = contact.revised(now, **{name.value: tidy(value) for name, value in changes.items()})
+        CONTACTS.update(transaction, changed)
+        lead = LEADS.get(self._table, contact.lead_id) if contact.lead_id else None
+        if lead is not None:
+            move_identity(self._table, transaction, known_as(lead, contact), known_as(lead, changed))
+        return self._of_contact(changed, lead)
 
-    def _of(self, lead: Lead) -> PersonSnapshot:
-        account = ACCOUNTS.get(self._table, lead.account_id) if lead.account_id else None
+    def _roles(self, person_id: str) -> tuple[Lead | None, Contact | None]:
+        """A person's lead and, once they are one, their contact."""
+        row = self._table.get(person_key(person_id))
+        roles = json.loads(row.doc) if row else {}
+        lead = LEADS.get(self._table, roles["lead"]) if roles.get("lead") else None
+        contact = CONTACTS.get(self._table, roles["contact"]) if roles.get("contact") else None
+        return lead, contact
+
+    def _of_contact(self, contact: Contact, lead: Lead | None) -> PersonSnapshot:
+        """The contact's own fields; status and score are the lead's it came from."""
+        person = PersonSnapshot(
+            person_id=contact.person_id,
+            record_id=contact.id,
+            record_version=contact.version,
+            modified_at=contact.modified_at,
+            email=contact.email.strip(),
+            first_name=contact.first_name,
+            last_name=contact.last_name,
+            phone=contact.phone,
+            company=contact.company,
+            job_title=contact.job_title,
+            created_at=time_text(lead.created_at if lead else contact.created_at),
+            lead_status=lead.status if lead else "",
+            lead_score=str(lead.score) if lead else "",
+        )
+        return self._at_account(person, contact.account_id)
+
+    def _at_account(self, person: PersonSnapshot, account_id: str) -> PersonSnapshot:
+        """With what a person has from the account they are at: its health and, as its primary person, its
+        subscription."""
+        account = ACCOUNTS.get(self._table, account_id) if account_id else None
         customer = None
-        if account is not None and account.primary_person_id == lead.person_id:
+        if account is not None and account.primary_person_id == person.person_id:
             customer = customer_for_account(self._table, account.id)
         currency = customer.currency.upper() if customer else ""
         value = customer.lifetime_value.get(currency, 0) if customer else 0
-        return PersonSnapshot(
+        return replace(
+            person,
+            subscription_plan=customer.plan if customer else "",
+            subscription_status=customer.membership_status if customer else "",
+            lifetime_value=str(Decimal(value).scaleb(-minor_digits(currency))) if customer else "",
+            health_score=account.health if account else "",
+        )
+
+    def _of(self, lead: Lead) -> PersonSnapshot:
+        person = PersonSnapshot(
             person_id=lead.person_id,
             record_id=lead.id,
             record_version=lead.version,
@@ -98,11 +153,8 @@ class CrmPeople:
             created_at=time_text(lead.created_at),
             lead_status=lead.status,
             lead_score=str(lead.score),
-            subscription_plan=customer.plan if customer else "",
-            subscription_status=customer.membership_status if customer else "",
-            lifetime_value=str(Decimal(value).scaleb(-minor_digits(currency))) if customer else "",
-            health_score=account.health if account else "",
         )
+        return self._at_account(person, lead.account_id)
 
 
 class MarkPeopleDirty:

@@ -97,6 +97,11 @@ class ReadCounts:
         """How many leads of each status the caller may see."""
         return self._sum("leads", Resource.LEADS, call)
 
+    def response_times(self, call: CallContext) -> dict[str, int]:
+        """Of the leads the caller may see: how many were `touched`, after how many `seconds` in all, and how many
+        targets were met `in_time` or `missed` (CAP-14)."""
+        return self._sum("responses", Resource.LEADS, call)
+
     def pipeline(self, call: CallContext) -> dict[str, int]:
         """Deals per stage: `count <stage>` and `value <currency> <stage>` in minor units."""
         return self._sum("pipeline", Resource.OPPORTUNITIES, call)

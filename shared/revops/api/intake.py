@@ -1,17 +1,22 @@
 """Leads in: the public form and partners (CAP-1, CAP-5)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from revops.access import HoldRate
 from revops.api.views import LeadView, ReceiptView
+from revops.channels.form import ReceiveForm
 from revops.crm.intake import SubmitLead
 from revops.crm.model import Channel
 from revops.crm.submission import FormSubmission, LeadSubmission, PartnerSubmission
-from revops.kernel import IdFactory, Invalid
+from revops.kernel import Invalid
 from revops.platform.http import Api
 from revops.platform.problems import JSON
 
+Parameter = Annotated[str, Query(max_length=500, description="Of the advertisement that was followed")]
 FORM_EXAMPLE = {"receipt": "RCP_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"}
 
 
@@ -19,8 +24,9 @@ FORM_EXAMPLE = {"receipt": "RCP_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"}
 class IntakeUseCases:
     """What the intake routes call."""
 
+    receive_form: ReceiveForm
     submit_lead: SubmitLead
-    ids: IdFactory
+    hold_rate: HoldRate
 
 
 def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
@@ -36,10 +42,27 @@ def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
         example=FORM_EXAMPLE,
         security=[],
     )
-    def post_form(body: FormSubmission) -> Response[ReceiptView]:
-        submission = LeadSubmission.of(body, Channel.FORM, referrer=api.header("referer"))
-        use.submit_lead(submission, api.public_call("form"))
-        return Response(status_code=202, content_type=JSON, body=ReceiptView(receipt=use.ids.new("RCP")))
+    def post_form(
+        body: FormSubmission,
+        utm_source: Parameter = "",
+        utm_medium: Parameter = "",
+        utm_campaign: Parameter = "",
+        utm_term: Parameter = "",
+        utm_content: Parameter = "",
+        gclid: Parameter = "",
+        fbclid: Parameter = "",
+    ) -> Response[ReceiptView]:
+        link = {
+            "utm_source": utm_source,
+            "utm_medium": utm_medium,
+            "utm_campaign": utm_campaign,
+            "utm_term": utm_term,
+            "utm_content": utm_content,
+            "gclid": gclid,
+            "fbclid": fbclid,
+        }
+        receipt = use.receive_form(body, api.header("referer"), api.public_call("form"), link)
+        return Response(status_code=202, content_type=JSON, body=ReceiptView(receipt=receipt))
 
     @api.post(
         "/api/v1/partner/leads",
@@ -53,6 +76,7 @@ def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
     )
     def post_partner_lead(body: PartnerSubmission) -> Response[LeadView]:
         call = api.key_call("leads:write")
+        use.hold_rate(call.principal, call)
         key = api.header("idempotency-key")
         if not 1 <= len(key) <= 128:
             raise Invalid.field("Idempotency-Key", "CAP-5 idempotency-key", "the header is missing", "1–128 characters")

@@ -27,17 +27,22 @@ def add_lead_routes(api: Api, use: LeadUseCases) -> None:
 
     def view(lead: Lead, call: CallContext) -> LeadView:
         """One lead, with its person's consents."""
-        return LeadView.of(lead, names_others=use.read.sees_everybody(call), consents=use.read.consents(lead))
+        return LeadView.of(
+            lead,
+            names_others=use.read.sees_everybody(call),
+            consents=use.read.consents(lead),
+            successor=use.read.sees_successor(lead, call),
+        )
 
     @api.get(
         "/api/v1/leads",
-        "Leads: mine, my team's or all; newest first or best first; or the one with an e-mail address",
+        "Leads: mine, my team's, all or unassigned; newest first or best first; or the one with an e-mail address",
         tag="leads",
         model=LeadListView,
         errors=(401, 403),
     )
     def list_leads(
-        scope: Literal["mine", "team", "all"] = "mine",
+        scope: Literal["mine", "team", "all", "unassigned"] = "mine",
         sort: Literal["created", "score"] = "created",
         status: Annotated[list[LeadStatus] | None, Query(description="With sort=score")] = None,
         min_score: Annotated[int, Query(ge=0, le=100, description="With sort=score")] = 0,

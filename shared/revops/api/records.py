@@ -1,4 +1,4 @@
-"""Accounts, deals, customers and the audit of any record."""
+"""Accounts, contacts, deals, customers and the audit of any record."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from revops.access import Policy, Resource
 from revops.analytics import ReadCounts
-from revops.api.views import AccountView, CountsView, OpportunityView
+from revops.api.views import AccountView, ContactView, CountsView, OpportunityView
 from revops.audit import AuditEntry, ReadAudit
 from revops.billing.queries import CustomerProfile, ReadCustomer
 from revops.billing.store import CUSTOMER
-from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
+from revops.crm.model import Contact
+from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES
 from revops.kernel import NotFound, id_prefix
 from revops.orders.store import ORDERS
 from revops.platform.http import Api
@@ -43,6 +44,7 @@ Located = tuple[Key, str]
 _AUDITABLE = {
     "LEAD": Resource.LEADS,
     "ACC": Resource.ACCOUNTS,
+    "CON": Resource.CONTACTS,
     "OPP": Resource.OPPORTUNITIES,
     "ORD": Resource.ORDERS,
     "CUST": Resource.BILLING,
@@ -59,6 +61,13 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
         account = ACCOUNTS.require(use.table, account_id)
         use.policy.require_read(call.principal, Resource.ACCOUNTS, account.owner_id, f"account {account_id}")
         return AccountView.of(account)
+
+    @api.get("/api/v1/contacts/{contact_id}", "One contact", tag="crm", model=ContactView, errors=(401, 404))
+    def get_contact(contact_id: str) -> ContactView:
+        call = api.user_call()
+        contact, owner_id = _contact(use.table, contact_id)
+        use.policy.require_read(call.principal, Resource.CONTACTS, owner_id, f"{CONTACTS.title} {contact_id}")
+        return ContactView.of(contact)
 
     @api.get("/api/v1/opportunities/{opportunity_id}", "One deal", tag="crm", model=OpportunityView, errors=(401, 404))
     def get_opportunity(opportunity_id: str) -> OpportunityView:
@@ -95,7 +104,7 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
 
     @api.get(
         "/api/v1/audit/{entity_id}",
-        "Who changed what in a lead, account, deal, order or customer, with the state of its hash chain",
+        "Who changed what in a lead, account, contact, deal, order or customer, with the state of its hash chain",
         tag="audit",
         model=AuditView,
         errors=(401, 403, 404),
@@ -114,6 +123,12 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
         return AuditView(entries=entries, faults=faults)
 
 
+def _contact(table: Table, contact_id: str) -> tuple[Contact, str]:
+    """A contact, and whose it is: its account's owner's. Raises NotFound."""
+    contact = CONTACTS.require(table, contact_id)
+    return contact, ACCOUNTS.require(table, contact.account_id).owner_id
+
+
 def _locate(table: Table, resource: Resource, entity_id: str) -> Located:
     """Raises NotFound. An order is its account's owner's, whoever handed it in."""
     match resource:
@@ -121,6 +136,8 @@ def _locate(table: Table, resource: Resource, entity_id: str) -> Located:
             return LEADS.key(entity_id), LEADS.require(table, entity_id).owner_id
         case Resource.ACCOUNTS:
             return ACCOUNTS.key(entity_id), ACCOUNTS.require(table, entity_id).owner_id
+        case Resource.CONTACTS:
+            return CONTACTS.key(entity_id), _contact(table, entity_id)[1]
         case Resource.OPPORTUNITIES:
             return OPPORTUNITIES.key(entity_id), OPPORTUNITIES.require(table, entity_id).owner_id
         case Resource.BILLING:

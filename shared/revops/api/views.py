@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from revops.crm.consent import ConsentRecord
+from revops.crm.factors import Conversion, Nomination, StatusReason
 from revops.crm.model import (
     Account,
     AccountHealth,
@@ -14,14 +15,19 @@ from revops.crm.model import (
     Attribution,
     AuthorityLevel,
     Channel,
+    Contact,
+    ContactRole,
     DuplicateCheck,
     ForecastCategory,
+    Influence,
     Lead,
     LeadStage,
     LeadStatus,
     MatchVerdict,
     Opportunity,
     OpportunityStage,
+    PreferredChannel,
+    ResponseTarget,
     SpamScore,
     ValidationStatus,
     WinEvidence,
@@ -73,6 +79,10 @@ class LeadView(BaseModel):
     )
     duplicate_check: DuplicateCheck
     resembles: tuple[MatchVerdict, ...] = ()
+    merged: bool = Field(default=False, description="It is part of another lead now, and in no list")
+    merged_into: str = Field(default="", description="Which one, for who may read it")
+    merge_id: str = Field(default="", description="The merge, by which it can be undone")
+    merged_from: tuple[str, ...] = Field(default=(), description="Leads that are part of this one")
     spam_score: SpamScore
     spam_reasons: tuple[str, ...] = ()
     validation_status: ValidationStatus
@@ -85,22 +95,36 @@ class LeadView(BaseModel):
     company_size: str = ""
     industry: str = ""
     contacted_at: datetime | None = None
+    response: ResponseTarget | None = Field(default=None, description="By when the owner is to have been in touch")
+    first_touch_at: datetime | None = None
+    first_touch_seconds: int | None = Field(default=None, description="From creation to the first touch")
+    nomination: Nomination | None = Field(default=None, description="That its score made it worth a look")
+    status_reason: StatusReason | None = Field(default=None, description="Why it was given up or taken back")
+    conversion: Conversion | None = Field(default=None, description="What it became; the lead is archived")
     metadata: dict[str, str] = Field(default_factory=dict)
     created_at: datetime
     modified_at: datetime
 
     @classmethod
-    def of(cls, lead: Lead, *, names_others: bool, consents: ConsentRecord | None = None) -> Self:
+    def of(
+        cls, lead: Lead, *, names_others: bool, consents: ConsentRecord | None = None, successor: bool = False
+    ) -> Self:
         """The lead for a caller, with its person's consents where they were read. Whom it resembles is named only to
-        those who may read everybody (`names_others`); anybody else sees how alike and why, not who (S19)."""
+        those who may read everybody (`names_others`); anybody else sees how alike and why, not who (S19). The lead it
+        went into is named to those who may read that one (`successor`)."""
         same = {name: getattr(lead, name) for name in cls.model_fields if name in Lead.model_fields}
         if not names_others:
             unnamed = {"person_id": "", "lead_id": ""}
             same["resembles"] = tuple(verdict.model_copy(update=unnamed) for verdict in lead.resembles)
+            same["merged_from"] = ()
+            if not successor:
+                same |= {"merged_into": "", "merge_id": ""}
         return cls.model_validate(
             {
                 **same,
+                "merged": bool(lead.merged_into),
                 "assigned_by": lead.assignment.explanation,
+                "first_touch_seconds": lead.first_touch_seconds,
                 "consents": [said.model_dump(exclude={"ip"}) for said in (consents.in_force if consents else ())],
             }
         )
@@ -143,7 +167,10 @@ class AccountView(BaseModel):
     industry: str = ""
     company_size: str = ""
     annual_revenue: Money | None = None
+    gstin: str = ""
     billing_address: str = ""
+    domain: str = ""
+    primary_person_id: str = ""
     owner_id: str
     health: AccountHealth
     lifecycle: AccountLifecycle
@@ -154,6 +181,36 @@ class AccountView(BaseModel):
     @classmethod
     def of(cls, account: Account) -> Self:
         return cls.model_validate({name: getattr(account, name) for name in cls.model_fields})
+
+
+class ContactView(BaseModel):
+    """A person at an account (CRM-2)."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    id: str
+    version: int
+    person_id: str
+    account_id: str
+    first_name: str = ""
+    last_name: str = ""
+    job_title: str = ""
+    role: ContactRole
+    email: str = ""
+    phone: str = ""
+    country: str = ""
+    company: str = ""
+    preferred_channel: PreferredChannel
+    influence: Influence | None = None
+    primary: bool
+    active: bool
+    lead_id: str = ""
+    created_at: datetime
+    modified_at: datetime
+
+    @classmethod
+    def of(cls, contact: Contact) -> Self:
+        return cls.model_validate({name: getattr(contact, name) for name in cls.model_fields})
 
 
 class OpportunityView(BaseModel):
@@ -177,6 +234,7 @@ class OpportunityView(BaseModel):
     description: str = ""
     lead_id: str = ""
     evidence: WinEvidence | None = None
+    active: bool
     created_at: datetime
     modified_at: datetime
 

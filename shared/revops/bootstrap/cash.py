@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from revops.bootstrap.crm import CrmWiring
+from revops.bootstrap.imports import ImportWiring
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from revops.usage import RecordUsage, SetCapPlan, SweepSpendCaps
 
 
-class CashWiring(CrmWiring):
+class CashWiring(ImportWiring):
     """What turns a deal into cash: order forms, billing, usage."""
 
     def receive_stripe_event(self) -> ReceiveStripeEvent:

@@ -11,7 +11,7 @@ from revops.settings import SettingsReader
 from revops.table.dynamo import DynamoTable
 
 if TYPE_CHECKING:
-    from revops.access import Authenticate, Policy
+    from revops.access import Authenticate, HoldRate, Policy
     from revops.adapters.blobs import S3Blobs
     from revops.adapters.bus import EventBridgeBus
     from revops.adapters.queues import SqsQueues
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from revops.platform.http import Api
     from revops.stream import KeepDeadLetter
     from revops.table import CursorSigner
+
+CHANNEL_PROVIDERS = ("form", "whatsapp", "twilio", "connect", "mail")
+"""Whose inbox entries the channel worker settles."""
 
 
 class Ground:
@@ -46,6 +49,11 @@ class Ground:
     def settings(self) -> SettingsReader:
         return SettingsReader(self.table)
 
+    @property
+    def settings_as_they_stand(self) -> SettingsReader:
+        """For who reads rules once and must not read old ones: a job at its start, an explanation."""
+        return SettingsReader(self.table, ttl=0)
+
     @cached_property
     def policy(self) -> Policy:
         from revops.access import Policy
@@ -57,6 +65,12 @@ class Ground:
         from revops.access import Authenticate
 
         return Authenticate(self.table)
+
+    @cached_property
+    def hold_rate(self) -> HoldRate:
+        from revops.access import HoldRate
+
+        return HoldRate(self.table, self.clock)
 
     def aws(self, service: str) -> Any:
         """A client of an AWS service."""
@@ -117,6 +131,7 @@ class Ground:
         from revops.adapters.queues import SqsQueues
 
         urls = {"stripe": self.config.stripe_queue_url, "hubspot": self.config.hubspot_queue_url}
+        urls |= dict.fromkeys(CHANNEL_PROVIDERS, self.config.channel_queue_url)
         return SqsQueues(self.aws("sqs"), urls)
 
     @cached_property

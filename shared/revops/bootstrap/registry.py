@@ -25,6 +25,8 @@ AUDITED = frozenset(
         "CONSENT",
         "CONTACT",
         "CUSTOMER",
+        "DUPLICATE",
+        "IMPORT",
         "LEAD",
         "NOTE",
         "OPPORTUNITY",
@@ -33,6 +35,7 @@ AUDITED = frozenset(
         "SYNC_CONFLICT",
         "TASK",
         "TEAM",
+        "TRAINING_RUN",
         "USER",
     }
 )
@@ -44,12 +47,13 @@ def events_of() -> tuple[Callable[[Change], list[Event]], ...]:
     from revops.billing.events import events as billing
     from revops.crm.events import events as crm
     from revops.crm.notes import events as notes
+    from revops.nurture.events import events as nurture
     from revops.orders.events import events as orders
     from revops.settings.events import events as settings
     from revops.sync.events import events as sync
     from revops.usage.events import events as usage
 
-    return crm, notes, billing, orders, usage, sync, settings
+    return crm, nurture, notes, billing, orders, usage, sync, settings
 
 
 class SettingsDocuments(Mapping[str, type[SettingsDocument]]):
@@ -72,27 +76,66 @@ class SettingsDocuments(Mapping[str, type[SettingsDocument]]):
 
 def settings_documents() -> dict[str, type[SettingsDocument]]:
     """Every set of rules that can be planned and applied, by name."""
-    from revops.billing.policies import MembershipPolicy
+    documents = (*_lead_documents(), *_cash_documents())
+    return {document.SETTING: document for document in documents}
+
+
+def _lead_documents() -> tuple[type[SettingsDocument], ...]:
+    """Rules of leads, of what comes in and of what goes out to them."""
+    from revops.channels.calls import VoiceRules
+    from revops.channels.imports.columns import ImportColumns
+    from revops.channels.mail import MailRules
+    from revops.channels.whatsapp import WhatsappRules
     from revops.crm.policies.assignment import AssignmentRules
+    from revops.crm.policies.custom_fields import CustomFields
+    from revops.crm.policies.machines import EngagementRules
     from revops.crm.policies.matching import MatchRules
+    from revops.crm.policies.qualification import QualificationRules
+    from revops.crm.policies.response import ResponseRules
+    from revops.crm.policies.spam import SpamRules
+    from revops.crm.telling import NoticeRules
+    from revops.nurture.policies import NurtureRules
+    from revops.nurture.templates import NurtureTemplates
+    from revops.scoring import LearnedModel, ScoringTable
+    from revops.scoring.training.rules import TrainingRules
+
+    return (
+        AssignmentRules,
+        CustomFields,
+        EngagementRules,
+        ImportColumns,
+        LearnedModel,
+        MailRules,
+        MatchRules,
+        NoticeRules,
+        NurtureRules,
+        NurtureTemplates,
+        QualificationRules,
+        ResponseRules,
+        ScoringTable,
+        SpamRules,
+        TrainingRules,
+        VoiceRules,
+        WhatsappRules,
+    )
+
+
+def _cash_documents() -> tuple[type[SettingsDocument], ...]:
+    """Rules of orders, money, usage and the portal."""
+    from revops.billing.policies import MembershipPolicy
     from revops.orders.policies.compliance import ComplianceRules
     from revops.orders.policies.pricing import PlanCatalogue
     from revops.orders.policies.review import ReviewRules
-    from revops.scoring import ScoringTable
     from revops.sync.budget import HubspotBudget
     from revops.sync.fields import HubspotFields
     from revops.usage.policies import SpendCapRules
 
-    documents: tuple[type[SettingsDocument], ...] = (
-        AssignmentRules,
+    return (
         ComplianceRules,
         HubspotBudget,
         HubspotFields,
-        MatchRules,
         MembershipPolicy,
         PlanCatalogue,
         ReviewRules,
-        ScoringTable,
         SpendCapRules,
     )
-    return {document.SETTING: document for document in documents}

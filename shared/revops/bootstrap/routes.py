@@ -7,13 +7,27 @@ from typing import TYPE_CHECKING
 from revops.bootstrap.stream import StreamWiring
 
 if TYPE_CHECKING:
+    from revops.access import AdministerKeys
+    from revops.api.activities import ActivityUseCases
+    from revops.api.assignment import AssignmentUseCases
+    from revops.api.conversion import ConversionUseCases
+    from revops.api.duplicates import DuplicateUseCases
+    from revops.api.engagement import EngagementUseCases
     from revops.api.intake import IntakeUseCases
     from revops.api.leads import LeadUseCases
     from revops.api.meta import MetaUseCases
     from revops.api.operations import OperationUseCases
+    from revops.api.qualification import QualificationUseCases
     from revops.api.records import RecordUseCases
+    from revops.api.scoring import ScoringUseCases
     from revops.api.settings import SettingsUseCases
+    from revops.api.tasks import TaskUseCases
+    from revops.api.tracking import TrackingUseCases
     from revops.api.usage import UsageUseCases
+    from revops.api.users import UserUseCases
+    from revops.api.webinars import WebinarUseCases
+    from revops.crm.consenting import LeadConsents
+    from revops.crm.page_events import RecordPageEvents
 
 
 class Wiring(StreamWiring):
@@ -22,7 +36,17 @@ class Wiring(StreamWiring):
     def intake_use_cases(self) -> IntakeUseCases:
         from revops.api.intake import IntakeUseCases
 
-        return IntakeUseCases(self.submit_lead, self.ids)
+        return IntakeUseCases(self.receive_form(), self.submit_lead, self.hold_rate)
+
+    def webinar_use_cases(self) -> WebinarUseCases:
+        from revops.api.webinars import WebinarUseCases
+
+        return WebinarUseCases(self.take_attendees(), self.hold_rate, self.authenticate.still_good)
+
+    def administer_keys(self) -> AdministerKeys:
+        from revops.access import AdministerKeys, IssueKey
+
+        return AdministerKeys(self.table, self.policy, IssueKey(self.table, self.clock))
 
     def lead_use_cases(self) -> LeadUseCases:
         from revops.api.leads import LeadUseCases
@@ -32,6 +56,86 @@ class Wiring(StreamWiring):
             ReadLeads(self.table, self.policy, lambda: self.cursors),
             ChangeLead(self.table, self.clock, self.policy),
             self.read_counts,
+        )
+
+    def assignment_use_cases(self) -> AssignmentUseCases:
+        from revops.api.assignment import AssignmentUseCases
+        from revops.crm.assigning import ReassignLead
+        from revops.crm.service import ReadLeads
+
+        read = ReadLeads(self.table, self.policy, lambda: self.cursors)
+        reassign = ReassignLead(self.table, self.clock, self.policy, self.settings)
+        return AssignmentUseCases(read, reassign, self.read_counts)
+
+    def task_use_cases(self) -> TaskUseCases:
+        from revops.api.tasks import TaskUseCases
+        from revops.crm.tasks import ChangeTasks, ReadTasks
+
+        read = ReadTasks(self.table, self.policy, lambda: self.cursors)
+        return TaskUseCases(read, ChangeTasks(self.table, self.clock, self.ids, self.policy))
+
+    def activity_use_cases(self) -> ActivityUseCases:
+        from revops.api.activities import ActivityUseCases
+        from revops.crm.activities import LogActivity, ReadTimeline
+
+        log = LogActivity(self.table, self.clock, self.ids, self.policy)
+        return ActivityUseCases(log, ReadTimeline(self.table, self.policy, lambda: self.cursors))
+
+    def user_use_cases(self) -> UserUseCases:
+        from revops.access.directory import ListUsers, SetAbsence
+        from revops.api.users import UserUseCases
+
+        return UserUseCases(ListUsers(self.table, self.policy), SetAbsence(self.table, self.clock, self.policy))
+
+    def engagement_use_cases(self) -> EngagementUseCases:
+        from revops.api.engagement import EngagementUseCases
+        from revops.crm.service import ReadLeads
+
+        return EngagementUseCases(self.table, ReadLeads(self.table, self.policy, lambda: self.cursors))
+
+    def lead_consents(self) -> LeadConsents:
+        from revops.crm.consenting import LeadConsents
+
+        return LeadConsents(self.table, self.clock, self.policy, self.record_consent())
+
+    def tracking_use_cases(self) -> TrackingUseCases:
+        from revops.api.tracking import TrackingUseCases
+        from revops.crm.consenting import Unsubscribe
+        from revops.crm.tracking import TrackMessage
+
+        return TrackingUseCases(
+            self.links,
+            lambda: TrackMessage(self.table, self.clock, self.settings, self.record_engagement()),
+            lambda: Unsubscribe(self.clock, self.record_consent()),
+        )
+
+    def record_page_events(self) -> RecordPageEvents:
+        from revops.crm.page_events import RecordPageEvents
+
+        return RecordPageEvents(self.table, self.settings, self.record_engagement())
+
+    def qualification_use_cases(self) -> QualificationUseCases:
+        from revops.api.qualification import QualificationUseCases
+
+        return QualificationUseCases(self.qualify_lead())
+
+    def conversion_use_cases(self) -> ConversionUseCases:
+        from revops.api.conversion import ConversionUseCases
+        from revops.crm.service import ReadLeads
+
+        read = ReadLeads(self.table, self.policy, lambda: self.cursors)
+        return ConversionUseCases(self.convert_lead(), self.undo_conversion(), read)
+
+    def duplicate_use_cases(self) -> DuplicateUseCases:
+        from revops.api.duplicates import DuplicateUseCases
+        from revops.crm.duplicates import ReadDuplicates, TellApart
+        from revops.crm.merging import MergeLeads, UndoMerge
+
+        return DuplicateUseCases(
+            ReadDuplicates(self.table, self.policy, lambda: self.cursors),
+            TellApart(self.table, self.clock, self.policy),
+            MergeLeads(self.table, self.clock, self.policy),
+            UndoMerge(self.table, self.clock, self.policy),
         )
 
     def record_use_cases(self) -> RecordUseCases:
@@ -47,6 +151,16 @@ class Wiring(StreamWiring):
         from revops.api.usage import UsageUseCases
 
         return UsageUseCases(self.record_usage)
+
+    def scoring_use_cases(self) -> ScoringUseCases:
+        from revops.api.scoring import ScoringUseCases
+        from revops.crm.scores import ExplainScore
+        from revops.scoring.service import ReadScoring
+
+        return ScoringUseCases(
+            ExplainScore(self.table, self.clock, self.policy, self.settings_as_they_stand),
+            ReadScoring(self.table, self.policy, lambda: self.blobs),
+        )
 
     def settings_use_cases(self) -> SettingsUseCases:
         from revops.api.settings import SettingsUseCases

@@ -5,18 +5,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from revops.bootstrap.hubspot import HubspotWiring
+from revops.bootstrap.nurture import NurtureWiring
 from revops.bootstrap.registry import AUDITED, events_of
 
 if TYPE_CHECKING:
     from revops.adapters.people import MarkPeopleDirty
     from revops.bus import ConsumeEvent
-    from revops.notices import SendNotice
+    from revops.crm.telling import TellOwner
+    from revops.notices import SendNotice, SendWebhook
     from revops.stream import FindLost, RedriveRecords, RelayChanges, SweepInbox
     from revops.stream.housekeeping import Housekeep
 
 
-class StreamWiring(HubspotWiring):
+class StreamWiring(NurtureWiring):
     """The relay, the sweepers, the bus consumer and what they hand on to."""
 
     @cached_property
@@ -87,14 +88,61 @@ class StreamWiring(HubspotWiring):
 
         return SendNotice(self.table, self.clock, SesMailer(self.aws("sesv2"), self.config.mail_from))
 
+    def send_webhook(self) -> SendWebhook:
+        from revops.adapters.outgoing_webhook import OutgoingWebhook
+        from revops.notices import SendWebhook
+
+        def keys() -> list[str]:
+            secret = self.secrets.read("notices")
+            return [str(secret["signing_key"]), *map(str, secret.get("earlier_signing_keys", ()))]
+
+        post = OutgoingWebhook(keys, self.clock, loopback=self.config.webhooks_to_loopback)
+        return SendWebhook(self.table, self.clock, post)
+
+    def tell_owner(self) -> TellOwner:
+        from revops.crm.telling import TellOwner
+
+        return TellOwner(
+            self.table, self.clock, self.settings, self.send_notice(), self.send_webhook(), self.config.mail_to_ops
+        )
+
+    def reminders(self) -> Housekeep:
+        from revops.crm.response import EscalateMissed
+        from revops.crm.tasks import RemindAssignees
+        from revops.crm.tickets import LeaseTickets
+        from revops.stream.housekeeping import Housekeep
+
+        missed, remind = EscalateMissed(self.table, self.clock), RemindAssignees(self.table, self.clock)
+        leases = LeaseTickets(self.table, self.clock)
+        return Housekeep(
+            {
+                "responses": lambda period: missed(period)["missed"],
+                "tasks": lambda period: remind(period)["reminded"],
+                "tickets": lambda _: leases.settle(),
+            }
+        )
+
     def consume_event(self) -> ConsumeEvent:
         from revops.bus import ConsumeEvent
-        from revops.bus.reactions import joined, lead_reactions, notice_reactions, order_reactions
+        from revops.bus.nurturing import nurture_reactions
+        from revops.bus.reactions import (
+            duplicate_reactions,
+            joined,
+            lead_reactions,
+            notice_reactions,
+            order_reactions,
+            qualification_reactions,
+        )
+        from revops.bus.telling import telling_reactions
 
         return ConsumeEvent(
             joined(
                 order_reactions(self.start_workflow, self.answer_wait, self.apply_order_caps),
                 lead_reactions(self.recheck_lead),
+                duplicate_reactions(self.follow_owners),
+                qualification_reactions(self.nominate_lead),
+                nurture_reactions(self.enrol_lead, self.review_enrolments),
                 notice_reactions(self.send_notice, self.config.mail_to_ops),
+                telling_reactions(self.tell_owner),
             )
         )

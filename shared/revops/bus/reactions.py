@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from revops.bus.consume import Occurred, Reaction
-from revops.crm.service import RecheckLead
+from revops.crm.qualification import NominateLead
+from revops.crm.rechecking import RecheckLead
 from revops.kernel import CallContext
 from revops.notices import SendNotice
 from revops.orders.workflow import AnswerWait, StartWorkflow
@@ -59,7 +60,40 @@ def lead_reactions(recheck_lead: Callable[[], RecheckLead]) -> Reactions:
         recheck_lead()(event.data["lead_id"], event.id)
         return "lead rechecked"
 
-    return {"LeadCreated": (recheck,)}
+    def catch_up(event: Occurred) -> str:
+        """A change of a lead was lost: it may be the one that made it."""
+        if event.data["kind"] != "LEAD":
+            return ""
+        recheck_lead()(str(event.data["record"]).partition("|")[0].removeprefix("LEAD#"), event.id)
+        return "lead rechecked"
+
+    return {"LeadCreated": (recheck,), "RecordRedriven": (catch_up,)}
+
+
+def duplicate_reactions(follow_owners: Callable[[], Callable[[str, CallContext], object]]) -> Reactions:
+    """Pairs of leads wait in the list of whoever owns them."""
+
+    def follow(event: Occurred) -> str:
+        follow_owners()(event.data["lead_id"], event.call)
+        return "pairs follow the owner"
+
+    return {"LeadAssigned": (follow,)}
+
+
+def qualification_reactions(nominate_lead: Callable[[], NominateLead]) -> Reactions:
+    """What a score sets going. The lead is read as it is now, so a lost change of it is made good by any later one, and
+    by the sweeper's word that there was one."""
+
+    def nominate(event: Occurred) -> str:
+        return nominate_lead()(event.data["lead_id"], event.id)
+
+    def catch_up(event: Occurred) -> str:
+        if event.data["kind"] != "LEAD":
+            return ""
+        lead_id = str(event.data["record"]).partition("|")[0].removeprefix("LEAD#")
+        return nominate_lead()(lead_id, event.id)
+
+    return {"LeadCreated": (nominate,), "LeadScoreChanged": (nominate,), "RecordRedriven": (catch_up,)}
 
 
 def notice_reactions(send_notice: Callable[[], SendNotice], mail_to_ops: str) -> Reactions:

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | consent record | PERSON#<id> | CONSENT | person |
 | a message on its way | PERSON#<id> | SENDING | person |
+| a withdrawal that waits | PERSON#<id> | CLOSED | person |
 
 The record belongs to the person and outlives conversion and merge. Nothing is ever taken out of it: the last
 statement about a channel and purpose is the one that stands.
@@ -11,21 +12,25 @@ statement about a channel and purpose is the one that stands.
 A message and a withdrawal never pass each other. Whoever sends puts a lease beside the record in the transaction that
 records the message, under the version of the record that allows it; whoever withdraws commits only when no lease
 stands. So what is committed as withdrawn is withdrawn for every message that has not left yet, and the wait is a
-message's time on the wire.
+message's time on the wire: who waits closes the gate, so that no further message keeps them waiting.
+
+A lease ends by the clock of whoever looks. The two seconds between the end of the longest call and the end of the lease
+are what two clocks may differ by.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
 from revops.crm.model import Lead, Value
-from revops.crm.store import LEADS, person_key
+from revops.crm.store import LEADS, current_person, person_key
 from revops.kernel import CallContext, Clock, NotFound, Refused, Unavailable, parse_time, time_text
 from revops.table import (
     ABSENT,
+    ANYTHING,
     ConditionFailed,
     Entity,
     EntityKind,
@@ -38,12 +43,20 @@ from revops.table import (
 )
 
 SENDING = "SENDING"
+CLOSED = "CLOSED"
 SEND_WITHIN = timedelta(seconds=2)
 """How long after the gate was passed a sender may still start its call."""
 LEASE = timedelta(seconds=12)
 """How long a message may be on its way: starting it and the longest its call may take."""
-_ATTEMPTS = 60
+MOST = 200
+"""Statements after which a grant is not added any more. No person says that much, and a record that cannot grow could
+not take the withdrawal either; withdrawals are always added, and each needs a grant before it."""
+PATIENCE = timedelta(seconds=15)
+"""How long a withdrawal waits at most, which is longer than a lease: a function that withdraws is given 20 seconds."""
 _PAUSE = 0.25
+_LONGEST_ID = 256
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_ATTEMPTS = int(PATIENCE.total_seconds() / _PAUSE)
 
 
 class Consent(Value):
@@ -60,8 +73,10 @@ class Consent(Value):
 
 
 class ConsentRecord(Entity):
-    """All a person ever said about being contacted; the id is the person's. `do_not_disturb` outweighs consent."""
+    """All a person ever said about being contacted; the id is the person's. `lead_id` is the lead they were when they
+    last said something; `do_not_disturb` outweighs consent."""
 
+    lead_id: str = ""
     entries: tuple[Consent, ...] = ()
     do_not_disturb: bool = False
 
@@ -87,6 +102,10 @@ def _key(person_id: str) -> Key:
 
 def _sending_key(person_id: str) -> Key:
     return Key(f"PERSON#{person_id}", SENDING)
+
+
+def _closed_key(person_id: str) -> Key:
+    return Key(f"PERSON#{person_id}", CLOSED)
 
 
 CONSENTS = EntityKind[ConsentRecord](kind="CONSENT", title="consent record", model=ConsentRecord, key=_key)
@@ -118,18 +137,20 @@ class SendGate:
         call may start. Raises Refused with the reason when nothing may be sent, Unavailable while another message to
         the person is on its way. The commit fails with ConditionFailed when either changed meanwhile."""
         now = self._clock.now()
-        record, sending = self._table.get_many([_key(person_id), _sending_key(person_id)])
+        keys = [_key(person_id), _sending_key(person_id), _closed_key(person_id)]
+        record, sending, closed = self._table.get_many(keys)
         reason = refusal(None if record is None else CONSENTS.load(record), channel, purpose)
         if reason or record is None:
             raise Refused(reason)
-        if sending is not None and _until(sending) > now:
+        if _until(sending) > now or _until(closed) > now:
             raise Unavailable("another message to this person is on its way", retry_after=LEASE.total_seconds())
         transaction.check(_key(person_id), record.version)
         transaction.put(_sending_row(person_id, message_id, now + LEASE, sending), _expected(sending))
         return now + SEND_WITHIN
 
     def leave(self, transaction: Transaction, person_id: str, message_id: str) -> None:
-        """Adds the end of the message's way to the transaction that records how it ended."""
+        """Adds the end of the message's way to the transaction that records how it ended. Who does not know whether the
+        message has left, as after a call without an answer, does not end its way: the lease runs out by itself."""
         sending = self._table.get(_sending_key(person_id))
         if sending is not None and json.loads(sending.doc)["message"] == message_id:
             # Written, not deleted: a version that started anew could be taken for the one that was looked at before.
@@ -154,25 +175,27 @@ class RecordConsent:
     ) -> ConsentRecord:
         """The record as it stands now. Statements that say what is said already add nothing. Raises NotFound for a
         person who is not there, Unavailable when messages to them never cease."""
-        said = tuple(statements)
+        said, closed = tuple(statements), False
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._sleep(_PAUSE)
+            person_id = current_person(self._table, person_id)  # a merged person's word is the survivor's
             record = CONSENTS.get(self._table, person_id)
             fresh = news_of(record, said)
-            disturbed = record.do_not_disturb if record else False
-            if record is not None and not fresh and do_not_disturb in (None, disturbed):
+            if record is not None and not fresh and do_not_disturb in (None, record.do_not_disturb):
                 return record
             sending = self._table.get(_sending_key(person_id))
             withdraws = do_not_disturb or any(not each.granted for each in fresh)
-            if withdraws and sending is not None and _until(sending) > self._clock.now():
+            if withdraws and _until(sending) > self._clock.now():
+                if not closed:
+                    self._close(person_id, call)
+                closed = True
                 continue
             transaction = begin(call, self._clock.now())
             transaction.check(_sending_key(person_id), _expected(sending))
-            changed = add_consents(
-                transaction, person_id, record, fresh, self._clock.now(), do_not_disturb=do_not_disturb
-            )
-            show_on_lead(self._table, transaction, person_id, changed, self._clock.now())
+            if closed:
+                transaction.put(_closed_row(person_id, self._clock.now()), ANYTHING)
+            changed = self._state(transaction, person_id, record, fresh, do_not_disturb)
             try:
                 self._table.commit(transaction)
             except ConditionFailed:
@@ -180,27 +203,62 @@ class RecordConsent:
             return changed
         raise Unavailable("a message to this person is on its way; try again shortly", retry_after=1)
 
+    def _state(
+        self,
+        transaction: Transaction,
+        person_id: str,
+        record: ConsentRecord | None,
+        fresh: tuple[Consent, ...],
+        do_not_disturb: bool | None,
+    ) -> ConsentRecord:
+        """Adds the statements and, where it changes, the flag of the lead that the person is."""
+        lead, now = _lead_of(self._table, person_id), self._clock.now()
+        lead_id = lead.id if lead else ""
+        changed = add_consents(
+            transaction, person_id, record, fresh, now, lead_id=lead_id, do_not_disturb=do_not_disturb
+        )
+        if lead is not None and lead.gdpr_consent != changed.marketing:
+            LEADS.update(transaction, lead.revised(now, gdpr_consent=changed.marketing))
+        return changed
 
-def show_on_lead(table: Table, transaction: Transaction, person_id: str, record: ConsentRecord, now: datetime) -> None:
-    """Lets the one flag of a person's lead follow the record, in the transaction of the record. Raises NotFound for a
-    person who is not there."""
-    roles = table.get(person_key(person_id))
+    def _close(self, person_id: str, call: CallContext) -> None:
+        """Lets no further message pass until the withdrawal is committed, or its patience is at its end."""
+        now = self._clock.now()
+        transaction = begin(call, now)
+        transaction.put(_closed_row(person_id, now + PATIENCE), ANYTHING)
+        self._table.commit(transaction)
+
+
+def _lead_of(table: Table, person_id: str) -> Lead | None:
+    """A person's lead, whose one flag follows the record. Raises NotFound for a person who is not there."""
+    roles = table.get(person_key(person_id)) if len(person_id) <= _LONGEST_ID else None
     if roles is None:
         raise NotFound("person", person_id)
     lead_id = json.loads(roles.doc)["lead"]
-    lead: Lead | None = LEADS.get(table, lead_id) if lead_id else None
-    if lead is not None and lead.gdpr_consent != record.marketing:
-        LEADS.update(transaction, lead.revised(now, gdpr_consent=record.marketing))
+    return LEADS.get(table, lead_id) if lead_id else None
 
 
 def news_of(record: ConsentRecord | None, statements: Iterable[Consent]) -> tuple[Consent, ...]:
-    """The statements that change what stands."""
+    """The statements that change what stands, said one after the other: a first one, the opposite of the last one, and
+    a grant in other words."""
+    entries = record.entries if record else ()
+    stands = {(entry.channel, entry.purpose): entry for entry in entries}
     fresh: list[Consent] = []
     for said in statements:
-        standing = record.standing(said.channel, said.purpose) if record else None
-        if standing is None or standing.granted != said.granted:
-            fresh.append(said)
+        standing = stands.get((said.channel, said.purpose))
+        if standing is not None and not _differs(said, standing):
+            continue
+        if said.granted and len(entries) + len(fresh) >= MOST:
+            continue
+        stands[said.channel, said.purpose] = said
+        fresh.append(said)
     return tuple(fresh)
+
+
+def _differs(said: Consent, standing: Consent) -> bool:
+    if said.granted != standing.granted:
+        return True
+    return said.granted and said.wording_version not in ("", standing.wording_version)
 
 
 def add_consents(
@@ -210,27 +268,33 @@ def add_consents(
     statements: Iterable[Consent],
     now: datetime,
     *,
+    lead_id: str = "",
     do_not_disturb: bool | None = None,
 ) -> ConsentRecord:
-    """Adds statements to a person's record, in a transaction; the record as it will stand."""
+    """Adds statements to a person's record, in a transaction; the record as it will stand. A withdrawal does not go
+    this way: it would not wait for a message that is on its way (`RecordConsent`)."""
     if record is None:
         changed = ConsentRecord(
             id=person_id,
             created_at=now,
             modified_at=now,
+            lead_id=lead_id,
             entries=tuple(statements),
             do_not_disturb=bool(do_not_disturb),
         )
         CONSENTS.create(transaction, changed)
         return changed
     quiet = record.do_not_disturb if do_not_disturb is None else do_not_disturb
-    changed = record.revised(now, entries=(*record.entries, *statements), do_not_disturb=quiet)
+    changed = record.revised(
+        now, lead_id=lead_id or record.lead_id, entries=(*record.entries, *statements), do_not_disturb=quiet
+    )
     CONSENTS.update(transaction, changed)
     return changed
 
 
-def _until(sending: Row) -> datetime:
-    return parse_time(json.loads(sending.doc)["until"])
+def _until(row: Row | None) -> datetime:
+    """Until when a message is on its way, or the gate is closed; long ago when it never was."""
+    return parse_time(json.loads(row.doc)["until"]) if row is not None else _NEVER
 
 
 def _expected(sending: Row | None) -> Expectation:
@@ -241,3 +305,8 @@ def _sending_row(person_id: str, message_id: str, until: datetime, before: Row |
     key = _sending_key(person_id)
     doc = json.dumps({"message": message_id, "until": time_text(until)})
     return Row(pk=key.pk, sk=key.sk, kind=SENDING, version=before.version + 1 if before else 1, doc=doc)
+
+
+def _closed_row(person_id: str, until: datetime) -> Row:
+    key = _closed_key(person_id)
+    return Row(pk=key.pk, sk=key.sk, kind=CLOSED, doc=json.dumps({"until": time_text(until)}))

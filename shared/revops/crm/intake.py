@@ -7,37 +7,53 @@ claims on e-mail, phone and partner key hold, or nothing was written and the dec
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from revops.crm.consent import CONSENTS, ConsentRecord, add_consents
-from revops.crm.model import Account, Assignment, DuplicateCheck, Engagement, Lead, MatchVerdict
-from revops.crm.policies.assignment import AssignmentRules, account_owner, nobody, turn_for
-from revops.crm.policies.intake import completeness, require_attribution, require_consent, require_reachable, spam
-from revops.crm.policies.matching import MatchRules, verdict
+from revops.crm.consent import CONSENTS, ConsentRecord, RecordConsent, add_consents
+from revops.crm.facts import facts_of
+from revops.crm.lookalikes import lookalikes
+from revops.crm.model import Account, Assignment, Engagement, Lead, LeadStatus, MatchVerdict
+from revops.crm.policies.assignment import (
+    AssignmentRules,
+    Traits,
+    Turn,
+    account_owner,
+    instead_of,
+    language_in,
+    members_named,
+    nobody,
+    turn_for,
+)
+from revops.crm.policies.custom_fields import CustomFields, kept_values
+from revops.crm.policies.intake import completeness, require_attribution, require_consent, require_reachable
+from revops.crm.policies.matching import MatchRules, check_of
+from revops.crm.policies.response import ResponseRules, target_for
+from revops.crm.policies.spam import SpamRules, spam
 from revops.crm.ports import Roster
-from revops.crm.reading import COPIED, Reading, consents_of, features_of, fresh_consents, move_identity, news
+from revops.crm.reading import COPIED, Reading, consents_of, fresh_consents, move_identity, news
+from revops.crm.returning import tell_account_owner
 from revops.crm.store import (
     ACCOUNTS,
     LEADS,
-    TICKET,
-    TICKET_PREFIX,
     Submission,
     add_match_entries,
-    lead_key,
+    match_key,
     person_row,
+    standing_at,
     submission_row,
-    ticket_key,
+    vacant_keys,
 )
-from revops.crm.submission import LeadSubmission, attribution_of
+from revops.crm.submission import LeadSubmission, attribution_of, with_custom_fields
+from revops.crm.tickets import SingleTickets, Tickets
 from revops.kernel import CallContext, Clock, Conflict, IdFactory, Unavailable
-from revops.scoring import LeadFacts, ScoringTable, score_lead
+from revops.scoring import Rules, score_lead
 from revops.settings import SettingsReader
 from revops.table import (
     ABSENT,
     ConditionFailed,
     Contention,
-    Query,
     Row,
     Table,
     Transaction,
@@ -45,7 +61,6 @@ from revops.table import (
     claim,
     claim_holder,
     claim_key,
-    present,
 )
 
 _ATTEMPTS = 20
@@ -63,23 +78,19 @@ class LeadReceipt:
     consents: ConsentRecord | None = None
 
 
+Also = Callable[[Transaction, LeadReceipt], None]
+"""Adds to the transaction of a submission what is true if and only if it is, such as a row's verdict."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What the claims say: the lead that a submission repeats, the account its domain belongs to, and the answer
-    that was given to the same partner key before."""
+    that was given to the same partner key before; and under which of the person's blocking keys nobody stands."""
 
     lead: Lead | None = None
     account: Account | None = None
     answered: LeadReceipt | None = None
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A lead in the making: which owner, by which ticket."""
-
-    assignment: Assignment
-    account_id: str = ""
-    tickets: dict[str, int] = field(default_factory=dict)
+    vacant: frozenset[str] = frozenset()
 
 
 class SubmitLead:
@@ -104,12 +115,26 @@ class SubmitLead:
         self._sleep = sleep
         self._jitter = jitter
 
-    def __call__(self, submission: LeadSubmission, call: CallContext) -> LeadReceipt:
-        """Raises Invalid (naming field and rule), Conflict for a key reused with another content, Unavailable."""
+    def read(self, submission: LeadSubmission, call: CallContext) -> Reading:
+        """A submission in canonical form, once it brings what its channel must. Raises Invalid, naming field and
+        rule."""
         require_consent(submission)
         require_attribution(submission)
+        submission = with_custom_fields(submission, self._settings.read(CustomFields))
         reading = Reading.of(submission, call)
         require_reachable(reading.address, reading.phone)
+        return reading
+
+    def __call__(
+        self,
+        submission: LeadSubmission,
+        call: CallContext,
+        tickets: Tickets | None = None,
+        also: Also | None = None,
+    ) -> LeadReceipt:
+        """Raises Invalid (naming field and rule), Conflict for a key reused with another content, Unavailable. Whoever
+        makes many leads at once brings `tickets` leased in a block; `also` adds what is to be committed with it."""
+        reading = self.read(submission, call)
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._sleep(min(0.4, 0.01 * 2**attempt) * self._jitter())
@@ -118,8 +143,8 @@ class SubmitLead:
                 return known.answered
             try:
                 if known.lead is not None:
-                    return self._again(reading, known.lead, call)
-                return self._create(reading, known.account, call)
+                    return self._again(reading, known.lead, call, also)
+                return self._create(reading, known, call, tickets, also)
             except (ConditionFailed, Contention):
                 continue  # somebody was quicker: look again, the claims now say who
         raise Unavailable("many submissions of one person at once; try again shortly", retry_after=1)
@@ -130,14 +155,17 @@ class SubmitLead:
         names = [claim_key(name, value) for name, value in reading.claims]
         domain = [claim_key("domain", reading.domain)] if reading.domain else []
         partner = [claim_key("partner_key", reading.partner_key)] if reading.partner_key else []
-        rows = self._table.get_many([*partner, *domain, *names], consistent)
+        keys = reading.features.blocking_keys()
+        rows = self._table.get_many([*partner, *domain, *names, *(match_key(key) for key in keys)], consistent)
+        vacant = frozenset(key for key, row in zip(keys, rows[len(rows) - len(keys) :], strict=True) if row is None)
+        del rows[len(rows) - len(keys) :]
         if partner and (used := rows.pop(0)) is not None:
             return _Known(answered=self._answered(used, reading))
         account_id = claim_holder(rows.pop(0)) if domain else None
         holder = next((claim_holder(row) for row in rows if row is not None), None)
-        lead = LEADS.get(self._table, holder) if holder else None
+        lead = standing_at(self._table, holder) if holder else None
         account = ACCOUNTS.get(self._table, account_id) if account_id and lead is None else None
-        return _Known(lead, account)
+        return _Known(lead, account, vacant=vacant)
 
     def _answered(self, used: Row, reading: Reading) -> LeadReceipt:
         note = json.loads(json.loads(used.doc)["note"])
@@ -146,10 +174,17 @@ class SubmitLead:
         lead = LEADS.require(self._table, claim_holder(used) or "")
         return LeadReceipt(lead, note["created"], CONSENTS.get(self._table, lead.person_id))
 
-    def _again(self, reading: Reading, lead: Lead, call: CallContext) -> LeadReceipt:
+    def _again(self, reading: Reading, lead: Lead, call: CallContext, also: Also | None) -> LeadReceipt:
         """Another submission of a known person: recorded beside the lead; the lead changes only by what is new."""
         now = self._clock.now()
         attribution = attribution_of(reading.submission)
+        record = CONSENTS.get(self._table, lead.person_id)
+        said = fresh_consents(reading, record, call, now)
+        fresh = tuple(each for each in said if each.granted)
+        if len(fresh) < len(said):  # what is withdrawn is so before anything else, and waits for a message on its way
+            withdrawn = [each for each in said if not each.granted]
+            record = RecordConsent(self._table, self._clock, sleep=self._sleep)(lead.person_id, withdrawn, call)
+            lead, now = LEADS.require(self._table, lead.id), self._clock.now()
         transaction = begin(call, now)
         self._answer_once(transaction, reading, lead.id, created=False)
         further = Submission(
@@ -162,11 +197,13 @@ class SubmitLead:
             campaign=attribution.campaign,
         )
         transaction.put(submission_row(further), ABSENT)
-        record = CONSENTS.get(self._table, lead.person_id)
-        fresh = fresh_consents(reading, record, call, now)
         if fresh:
-            record = add_consents(transaction, lead.person_id, record, fresh, now)
-        changes = news(reading, lead, now, said_more=bool(fresh))
+            record = add_consents(transaction, lead.person_id, record, fresh, now, lead_id=lead.id)
+        changes: dict[str, Any] = {}
+        if lead.status is LeadStatus.CONVERTED:  # archived: whoever looks after the account hears of it
+            tell_account_owner(self._table, transaction, lead, reading.submission.channel, now)
+        else:
+            changes = news(reading, lead, now, said_more=bool(said))
         if record is not None and record.marketing != lead.gdpr_consent:
             changes["gdpr_consent"] = record.marketing
         if changes:
@@ -174,8 +211,13 @@ class SubmitLead:
             LEADS.update(transaction, further_lead)
             move_identity(self._table, transaction, lead, further_lead)
             lead = further_lead
+        return self._commit(transaction, LeadReceipt(lead, created=False, consents=record), also)
+
+    def _commit(self, transaction: Transaction, receipt: LeadReceipt, also: Also | None) -> LeadReceipt:
+        if also is not None:
+            also(transaction, receipt)
         self._table.commit(transaction)
-        return LeadReceipt(lead, created=False, consents=record)
+        return receipt
 
     def _answer_once(self, transaction: Transaction, reading: Reading, lead_id: str, *, created: bool) -> None:
         """A partner's key is claimed with the answer it got, so that a retry gets the same one (CAP-5)."""
@@ -186,24 +228,27 @@ class SubmitLead:
 
     # -- somebody new --------------------------------------------------------------------------------------------
 
-    def _create(self, reading: Reading, account: Account | None, call: CallContext) -> LeadReceipt:
+    def _create(
+        self,
+        reading: Reading,
+        known: _Known,
+        call: CallContext,
+        tickets: Tickets | None,
+        also: Also | None,
+    ) -> LeadReceipt:
         """A lead whose turn somebody else took meanwhile takes the next one at once, without looking at the rest again:
         a burst of new people contends for nothing but the ticket. Raises ConditionFailed for a lost claim."""
         resembles = self.lookalikes(reading)
-        tickets: dict[str, int] = {}
+        tickets = tickets or SingleTickets(self._table, self._clock)
         for attempt in range(_TURNS):
             transaction = begin(call, self._clock.now())
-            receipt = self.compose(transaction, reading, account, call, resembles, tickets)
+            receipt = self.compose(transaction, reading, known.account, call, resembles, tickets, known.vacant)
             try:
-                self._table.commit(transaction)
+                return self._commit(transaction, receipt, also)
             except ConditionFailed as error:
-                taken = _turns_taken(error)
-                if len(taken) < len(error.failures):
+                if not tickets.lost(receipt.lead.id, error):
                     raise
-                tickets.update(taken)
                 self._sleep(min(0.1, 0.002 * attempt) * self._jitter())
-                continue
-            return receipt
         raise Unavailable("many new leads at once; try again shortly", retry_after=1)
 
     def account_of(self, reading: Reading) -> Account | None:
@@ -212,7 +257,7 @@ class SubmitLead:
 
     def lookalikes(self, reading: Reading) -> tuple[MatchVerdict, ...]:
         """Whom the person resembles, by the rules in force."""
-        return lookalikes(self._table, reading, self._settings.read(MatchRules))
+        return lookalikes(self._table, reading.features, self._settings.read(MatchRules))
 
     def compose(
         self,
@@ -221,110 +266,106 @@ class SubmitLead:
         account: Account | None,
         call: CallContext,
         resembles: tuple[MatchVerdict, ...],
-        tickets: Mapping[str, int] | None = None,
+        tickets: Tickets | None = None,
+        vacant: frozenset[str] | None = None,
     ) -> LeadReceipt:
         """Adds a new lead with all that belongs to it to a transaction: the person, what they said of being contacted,
-        the claims, the match entries, the assignment ticket (`tickets` knows the number that is next, by pool;
-        otherwise it is read). The commit fails with ConditionFailed when somebody was quicker with any of them."""
-        draft = self._assign(reading.submission.country, account, tickets or {})
-        lead = self._scored(self._lead(reading, draft, resembles))
+        the claims, the match entries (`vacant` are the blocking keys under which nobody stands; they are looked up
+        otherwise), the assignment ticket (out of `tickets`; otherwise the pool's next). The commit fails with
+        ConditionFailed when somebody was quicker with any of them."""
+        lead_id, tickets = self._ids.new("LEAD"), tickets or SingleTickets(self._table, self._clock)
+        assignment = self._assign(transaction, reading.submission, account, tickets, lead_id)
+        lead = self._targeted(self._scored(self._lead(lead_id, reading, assignment, account, resembles)))
         record: ConsentRecord | None = None
         said = consents_of(reading.submission, call, lead.created_at)
         if said:
-            record = add_consents(transaction, lead.person_id, None, said, lead.created_at)
+            record = add_consents(transaction, lead.person_id, None, said, lead.created_at, lead_id=lead.id)
             lead = lead.model_copy(update={"gdpr_consent": record.marketing})
         LEADS.create(transaction, lead)
         transaction.put(person_row(lead.person_id, lead_id=lead.id), ABSENT)
         for name, value in reading.claims:
             claim(transaction, name, value, lead.id)
         self._answer_once(transaction, reading, lead.id, created=True)
-        add_match_entries(transaction, reading.features.blocking_keys(), lead.person_id, lead.id)
-        for pool, ticket in draft.tickets.items():
-            key = ticket_key(pool)
-            row = Row(pk=key.pk, sk=key.sk, kind=TICKET, version=ticket + 1)
-            transaction.put(row, ticket or ABSENT)
+        keys = reading.features.blocking_keys()
+        vacant = vacant_keys(self._table, keys) if vacant is None else vacant
+        add_match_entries(transaction, keys, lead.person_id, lead.id, vacant)
         return LeadReceipt(lead, created=True, consents=record)
 
-    def _lead(self, reading: Reading, draft: _Draft, resembles: tuple[MatchVerdict, ...]) -> Lead:
+    def _lead(
+        self,
+        lead_id: str,
+        reading: Reading,
+        assignment: Assignment,
+        account: Account | None,
+        resembles: tuple[MatchVerdict, ...],
+    ) -> Lead:
         submission, now = reading.submission, self._clock.now()
         status, missing = completeness(submission.__dict__, reading.unusable)
-        spam_score, spam_reasons = spam(submission)
+        spam_score, spam_reasons = spam(submission, self._settings.read(SpamRules))
         return Lead(
-            id=self._ids.new("LEAD"),
+            id=lead_id,
             created_at=now,
             modified_at=now,
             person_id=self._ids.new("PER"),
             attribution=attribution_of(submission),
-            owner_id=draft.assignment.owner_id,
-            assignee_id=draft.assignment.owner_id,
-            assignment=draft.assignment,
-            account_id=draft.account_id,
-            duplicate_check=DuplicateCheck.PENDING if resembles else DuplicateCheck.PASS,
+            owner_id=assignment.owner_id,
+            assignee_id=assignment.owner_id,
+            assignment=assignment,
+            account_id=account.id if account is not None and account.active else "",
+            duplicate_check=check_of(resembles),
             resembles=resembles,
+            name_flags=submission.name_flags,
             spam_score=spam_score,
             spam_reasons=spam_reasons,
             validation_status=status,
             missing=missing,
             engagement=(Engagement(event="form", at=now),) if submission.channel == "form" else (),
             metadata=submission.metadata,
+            custom_fields=kept_values(submission.custom_fields),
             **{name: getattr(submission, name) for name in COPIED},
         )
 
-    def _assign(self, country: str, account: Account | None, tickets: Mapping[str, int]) -> _Draft:
-        if account is not None and account.active:
-            return _Draft(account_owner(account.owner_id, account.id), account.id)
-        sdrs = self._roster.sdrs()
-        turn = turn_for(country, self._settings.read(AssignmentRules), sdrs, frozenset(sdrs))
-        if turn is None:
-            return _Draft(nobody())
-        ticket = tickets.get(turn.pool)
-        if ticket is None:
-            row = self._table.get(ticket_key(turn.pool))
-            ticket = row.version if row else 0
-        return _Draft(turn.take(ticket), tickets={turn.pool: ticket})
+    def turn(self, submission: LeadSubmission, account: Account | None) -> Turn | None:
+        """Among whom the lead of a submission would go round; None when it is its account's owner's, or nobody's.
+        Whoever makes many leads knows by it how many tickets of which pool to lease."""
+        if account is not None and account.active and self._roster.present({account.owner_id}):
+            return None
+        rules, sdrs = self._settings.read(AssignmentRules), self._roster.sdrs()
+        present = frozenset(sdrs) | self._roster.present(members_named(rules) - frozenset(sdrs))
+        working = self._roster.open_leads(frozenset(rules.capacity))
+        full = frozenset(user for user, count in working.items() if count >= rules.capacity[user])
+        return turn_for(traits_of(submission), rules, sdrs, present, full)
+
+    def _assign(
+        self,
+        transaction: Transaction,
+        submission: LeadSubmission,
+        account: Account | None,
+        tickets: Tickets,
+        lead_id: str,
+    ) -> Assignment:
+        turn = self.turn(submission, account)
+        taken = turn.take(tickets.take(transaction, turn.pool, lead_id)) if turn else None
+        if account is None or not account.active:
+            return taken or nobody()
+        return instead_of(taken, account.id) if taken else account_owner(account.owner_id, account.id)
+
+    def _targeted(self, lead: Lead) -> Lead:
+        """With the time by which the owner is to be in touch (CAP-14)."""
+        rules, zone = self._settings.read(ResponseRules), self._roster.zone(lead.owner_id)
+        return lead.model_copy(update={"response": target_for(lead, rules, zone, lead.created_at)})
 
     def _scored(self, lead: Lead) -> Lead:
-        table, version = self._settings.versioned(ScoringTable)
-        card = score_lead(facts_of(lead), table, lead.modified_at, version)
+        card = score_lead(facts_of(lead), Rules.in_force(self._settings), lead.modified_at)
         return lead.model_copy(update={"score": card.score, "score_card": card, "rescore_at": card.changes_at})
 
 
-def _turns_taken(error: ConditionFailed) -> dict[str, int]:
-    """The tickets that others took, as pool → the number that is next."""
-    return {
-        failure.key.pk.removeprefix(TICKET_PREFIX): failure.current.version if failure.current else 0
-        for failure in error.failures
-        if failure.key.pk.startswith(TICKET_PREFIX)
-    }
-
-
-def facts_of(lead: Lead) -> LeadFacts:
-    """What scoring looks at in a lead."""
-    return LeadFacts(
-        company_size=lead.company_size,
-        industry=lead.industry,
-        budget_range=lead.budget_range,
-        timeline=lead.timeline,
-        authority_level=lead.authority_level or "",
-        engagement=tuple((done.event, done.at) for done in lead.engagement),
+def traits_of(submission: LeadSubmission) -> Traits:
+    """What the assignment rules look at in a submission."""
+    return Traits(
+        country=submission.country,
+        industry=submission.industry,
+        company_size=submission.company_size,
+        source=attribution_of(submission).source,
+        language=language_in(submission.metadata),
     )
-
-
-def lookalikes(table: Table, reading: Reading, rules: MatchRules, *, but: str = "") -> tuple[MatchVerdict, ...]:
-    """Who else a person resembles, best first, at most five, each explained (CAP-11)."""
-    found: dict[str, None] = {}
-    for key in reading.features.blocking_keys():
-        page = table.query(Query(pk=f"MATCH#{key}", limit=rules.max_candidates, consistent=bool(but)))
-        for row in page.rows:
-            lead_id = json.loads(row.doc)["lead"]
-            if lead_id != but:
-                found[lead_id] = None
-    candidates = list(found)[: rules.max_candidates]
-    if not candidates:
-        return ()
-    verdicts = []
-    for lead in LEADS.load_all(present(table.get_many([lead_key(lead_id) for lead_id in candidates], False))):
-        alike = verdict(lead.person_id, lead.id, reading.features, features_of(lead), rules)
-        if alike is not None:
-            verdicts.append(alike)
-    return tuple(sorted(verdicts, key=lambda each: -each.score)[:5])

@@ -1,11 +1,15 @@
 """Entities of the CRM. A person (`PER_…`) survives conversion and merge; lead and contact are roles of a person."""
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from revops.crm.factors import Conversion, Nomination, Qualification, StatusReason
+from revops.crm.facts import texts_of
 from revops.kernel import Money
+from revops.scoring.features import kept_first
 from revops.scoring.model import ScoreCard
 from revops.table import Entity
 
@@ -20,6 +24,10 @@ class LeadStatus(StrEnum):
     CONVERTED = "Converted"
     RECYCLED = "Recycled"
     DISQUALIFIED = "Disqualified"
+
+
+CLOSED_STATUSES = (LeadStatus.CONVERTED, LeadStatus.UNQUALIFIED, LeadStatus.DISQUALIFIED)
+"""Statuses of leads that nobody works on: won or lost, what a model learns from (LEAD-4)."""
 
 
 class LeadStage(StrEnum):
@@ -95,8 +103,16 @@ class Attribution(Value):
     derived: bool = False
 
 
+class MatchDecision(StrEnum):
+    """What follows from comparing two people (CAP-11)."""
+
+    SAME = "same"
+    REVIEW = "review"
+    DIFFERENT = "different"
+
+
 class MatchEvidence(Value):
-    """One compared field of a match: how similar (0–1) and what it weighs."""
+    """One compared field of a match: how similar (0–1), and the points it gives for (or against) one person."""
 
     field: str
     similarity: float
@@ -104,11 +120,14 @@ class MatchEvidence(Value):
 
 
 class MatchVerdict(Value):
-    """Whom a submission resembles and why (CAP-11)."""
+    """Whom a submission resembles and why (CAP-11). `score` is how likely the two are one; `flags` say what keeps a
+    pair from being taken for one without being looked at."""
 
     person_id: str
     lead_id: str
     score: float
+    decision: MatchDecision = MatchDecision.REVIEW
+    flags: tuple[str, ...] = ()
     evidence: tuple[MatchEvidence, ...] = ()
 
 
@@ -118,6 +137,17 @@ class Assignment(Value):
     owner_id: str
     rule: str
     explanation: str
+
+
+class ResponseTarget(Value):
+    """By when the owner is to have been in touch (CAP-14): `minutes` of working time from `since`, by a named rule.
+    `missed_at` is when it was found missed, and escalated."""
+
+    rule: str
+    minutes: int
+    since: AwareDatetime
+    due_at: AwareDatetime
+    missed_at: AwareDatetime | None = None
 
 
 class Engagement(Value):
@@ -151,8 +181,14 @@ class Lead(Entity):
     score: int = 0
     score_card: ScoreCard | None = None
     gdpr_consent: bool = False
+    undeliverable: tuple[str, ...] = ()
+    """Addresses and numbers of the person that a vendor said cannot be reached (LEAD-5)."""
     duplicate_check: DuplicateCheck = DuplicateCheck.PASS
     resembles: tuple[MatchVerdict, ...] = ()
+    merged_into: str = ""
+    merge_id: str = ""
+    merged_from: tuple[str, ...] = ()
+    name_flags: tuple[str, ...] = ()
     spam_score: SpamScore = SpamScore.LOW
     spam_reasons: tuple[str, ...] = ()
     validation_status: ValidationStatus = ValidationStatus.VALID
@@ -165,9 +201,41 @@ class Lead(Entity):
     company_size: str = ""
     industry: str = ""
     contacted_at: AwareDatetime | None = None
+    response: ResponseTarget | None = None
+    first_touch_at: AwareDatetime | None = None
+    whatsapp_inbound_at: AwareDatetime | None = None
+    qualification: Qualification | None = None
+    nomination: Nomination | None = None
+    status_reason: StatusReason | None = None
+    conversion: Conversion | None = None
     engagement: tuple[Engagement, ...] = ()
     rescore_at: AwareDatetime | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    custom_fields: dict[str, bool | int | str] = Field(default_factory=dict)
+    as_created: dict[str, str] = Field(default_factory=dict)
+    """What the lead came with, of the fields that a score is learned from and that have changed since (LEAD-3)."""
+    closed_at: AwareDatetime | None = None
+
+    def revised(self, now: datetime, **changes: Any) -> Self:
+        """The next version. Whoever makes it, the first value of what is learned from is kept, and when the lead was
+        closed and first spoken to is noted: here, where nobody who changes a lead can forget it."""
+        after = super().revised(now, **changes)
+        derived: dict[str, Any] = {}
+        first = kept_first(self.as_created, texts_of(self), texts_of(after))
+        if first != self.as_created:
+            derived["as_created"] = first
+        if (after.status in CLOSED_STATUSES) != (self.status in CLOSED_STATUSES):
+            derived["closed_at"] = now if after.status in CLOSED_STATUSES else None
+        if after.contacted_at is not None and after.first_touch_at is None:
+            derived["first_touch_at"] = after.contacted_at
+        return after.model_copy(update=derived) if derived else after
+
+    @property
+    def first_touch_seconds(self) -> int | None:
+        """Whole seconds from the lead's creation to the first time its owner was in touch (CAP-14)."""
+        if self.first_touch_at is None:
+            return None
+        return max(0, round((self.first_touch_at - self.created_at).total_seconds()))
 
 
 class AccountType(StrEnum):
@@ -228,8 +296,27 @@ class ContactRole(StrEnum):
     ECONOMIC_BUYER = "Economic Buyer"
 
 
+class PreferredChannel(StrEnum):
+    """How a contact likes to be spoken to (CRM-2)."""
+
+    EMAIL = "Email"
+    WHATSAPP = "WhatsApp"
+    PHONE = "Phone"
+    SMS = "SMS"
+    LINKEDIN = "LinkedIn"
+
+
+class Influence(StrEnum):
+    """How much a contact's word weighs (CRM-2)."""
+
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
 class Contact(Entity):
-    """A person at an account (CRM-2); its scope is its account's."""
+    """A person at an account (CRM-2); its scope is its account's. `company` is the company as the person writes it.
+    Never deleted: one that a conversion made is deactivated when that is undone."""
 
     person_id: str
     account_id: str
@@ -239,7 +326,13 @@ class Contact(Entity):
     role: ContactRole = ContactRole.USER
     email: str = ""
     phone: str = ""
+    country: str = ""
+    company: str = ""
+    preferred_channel: PreferredChannel = PreferredChannel.EMAIL
+    influence: Influence | None = None
     primary: bool = False
+    active: bool = True
+    lead_id: str = ""
 
 
 class OpportunityStage(StrEnum):
@@ -286,7 +379,7 @@ class WinEvidence(Value):
 
 
 class Opportunity(Entity):
-    """A deal (CRM-3)."""
+    """A deal (CRM-3). One that is not active counts nowhere: the conversion that made it was undone."""
 
     name: str
     account_id: str
@@ -302,3 +395,4 @@ class Opportunity(Entity):
     description: str = ""
     lead_id: str = ""
     evidence: WinEvidence | None = None
+    active: bool = True

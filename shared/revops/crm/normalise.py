@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from revops.crm.countries import country_code
+from revops.crm.scripts import mixed_script as mixed_script
 
 _LEGAL_FORMS = frozenset(
     [
@@ -97,19 +98,6 @@ def company_core(name: str) -> str:
     return " ".join(core or words)
 
 
-def mixed_script(text: str) -> bool:
-    """Whether one word mixes Latin with Cyrillic or Greek letters, as homograph attacks do (S14)."""
-    for word in text.split():
-        scripts = {
-            name.split()[0]
-            for char in word
-            if char.isalpha() and (name := unicodedata.name(char, "")).startswith(("LATIN", "CYRILLIC", "GREEK"))
-        }
-        if len(scripts) > 1:
-            return True
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class CanonicalEmail:
     """An e-mail address for comparing: local part casefolded, domain in IDNA. `role` is a shared mailbox."""
@@ -117,6 +105,14 @@ class CanonicalEmail:
     address: str
     domain: str
     role: bool
+
+    @property
+    def readable(self) -> str:
+        """The address with its domain as people read it, not as it travels."""
+        try:
+            return f"{self.address.partition('@')[0]}@{self.domain.encode('ascii').decode('idna')}"
+        except UnicodeError:
+            return self.address
 
 
 _ROLE_MAILBOXES = frozenset(
@@ -169,6 +165,20 @@ def canonical_phone(text: str, country: str) -> str | None:
     if not phonenumbers.is_valid_number(number):
         return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def mobile(number: str) -> bool:
+    """Whether an E.164 number is certain to be a mobile one: that is somebody's own. Where a country does not tell
+    its mobile numbers apart, none is."""
+    if not number:
+        return False
+    import phonenumbers
+
+    try:
+        kind = phonenumbers.number_type(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return False
+    return bool(kind == phonenumbers.PhoneNumberType.MOBILE)
 
 
 def phone_country(text: str) -> str:

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, Self
 
 from revops.crm.consent import Consent, ConsentRecord, news_of
+from revops.crm.free_mail import FREE_MAIL
 from revops.crm.model import Channel, Engagement, Lead
 from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, tidy
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
-from revops.crm.store import add_match_entries, match_key
+from revops.crm.store import add_match_entries, remove_match_entries, vacant_keys
 from revops.crm.submission import LeadSubmission
 from revops.kernel import CallContext
 from revops.table import Table, Transaction, claim, holder_of, release
@@ -23,32 +24,6 @@ COPIED = (
 """Fields of a submission that stand on the lead as they came."""
 
 _MAX_ENGAGEMENT = 50
-_FREE_MAIL = frozenset(
-    [
-        "aol.com",
-        "gmail.com",
-        "gmx.com",
-        "gmx.de",
-        "gmx.net",
-        "googlemail.com",
-        "hotmail.com",
-        "icloud.com",
-        "live.com",
-        "mail.com",
-        "mail.ru",
-        "me.com",
-        "msn.com",
-        "outlook.com",
-        "proton.me",
-        "protonmail.com",
-        "qq.com",
-        "rediffmail.com",
-        "t-online.de",
-        "web.de",
-        "yahoo.com",
-        "yandex.ru",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +48,14 @@ class Reading:
             submission=submission,
             email=email,
             phone=phone or "",
-            features=Features(submission.first_name, submission.last_name, submission.company, email, phone or ""),
+            features=Features(
+                submission.first_name,
+                submission.last_name,
+                submission.company,
+                email,
+                phone or "",
+                submission.name_flags,
+            ),
             partner_key=f"{call.principal.id}\0{key}" if key else "",
             fingerprint=hashlib.sha256(submission.model_dump_json().encode()).hexdigest() if key else "",
             unusable=unusable,
@@ -96,7 +78,7 @@ class Reading:
 
 def company_domain(email: CanonicalEmail | None) -> str:
     """The domain of an address when it can stand for a company: not that of a mail provider."""
-    return email.domain if email and email.domain not in _FREE_MAIL else ""
+    return email.domain if email and email.domain not in FREE_MAIL else ""
 
 
 def _unusable(email: bool, phone: bool, country: str) -> dict[str, str]:
@@ -135,22 +117,24 @@ def features_of(lead: Lead) -> Features:
     """The canonical forms of a lead's person."""
     email = canonical_email(lead.email) if lead.email else None
     phone = canonical_phone(lead.phone, lead.country) if lead.phone else None
-    return Features(lead.first_name, lead.last_name, lead.company, email, phone or "")
+    return Features(lead.first_name, lead.last_name, lead.company, email, phone or "", lead.name_flags)
 
 
 def consents_of(submission: LeadSubmission, call: CallContext, now: datetime) -> tuple[Consent, ...]:
-    """The statements of a submission with their evidence."""
+    """The statements of a submission with their evidence; of two about the same, the last."""
     return tuple(
-        Consent(
-            channel=said.channel,
-            purpose=said.purpose,
-            granted=said.granted,
-            at=now,
-            wording_version=said.wording_version,
-            source=submission.channel,
-            ip=call.ip,
-        )
-        for said in submission.consents
+        {
+            (said.channel, said.purpose): Consent(
+                channel=said.channel,
+                purpose=said.purpose,
+                granted=said.granted,
+                at=now,
+                wording_version=said.wording_version,
+                source=submission.channel,
+                ip=call.ip,
+            )
+            for said in submission.consents
+        }.values()
     )
 
 
@@ -176,6 +160,9 @@ def news(reading: Reading, lead: Lead, now: datetime, *, said_more: bool) -> dic
         said = getattr(reading.submission, name)
         if said and not getattr(lead, name) and name not in reading.unusable:
             changes[name] = tidy(said) if isinstance(said, str) else said
+    custom = {name: said for name, said in reading.submission.custom_fields.items() if name not in lead.custom_fields}
+    if custom:
+        changes["custom_fields"] = {**lead.custom_fields, **custom}
     if (changes or said_more) and reading.submission.channel == "form":
         changes["engagement"] = (*lead.engagement, Engagement(event="form", at=now))[-_MAX_ENGAGEMENT:]
     if changes:
@@ -208,6 +195,6 @@ def move_identity(table: Table, transaction: Transaction, before: Lead, after: L
         if (name, value) not in held and holder_of(table, name, value) is None:
             claim(transaction, name, value, after.id)
     old, new = set(features_of(before).blocking_keys()), set(features_of(after).blocking_keys())
-    add_match_entries(transaction, sorted(new - old), after.person_id, after.id)
-    for key in sorted(old - new):
-        transaction.delete(match_key(key, after.person_id))
+    fresh = sorted(new - old)
+    add_match_entries(transaction, fresh, after.person_id, after.id, vacant_keys(table, fresh))
+    remove_match_entries(table, transaction, sorted(old - new), after.person_id)

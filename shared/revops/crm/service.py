@@ -1,31 +1,26 @@
-"""Reading, listing, changing and rescoring leads."""
+"""Reading, listing and changing leads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from revops.access import Policy, Resource
+from revops.access import UNASSIGNED, Policy, Resource
 from revops.crm.consent import CONSENTS, ConsentRecord
-from revops.crm.intake import facts_of, lookalikes
-from revops.crm.model import AuthorityLevel, DuplicateCheck, Lead, LeadStage, LeadStatus
+from revops.crm.model import AuthorityLevel, Lead, LeadStage, LeadStatus
 from revops.crm.normalise import canonical_email
-from revops.crm.policies.lead_moves import require_move
-from revops.crm.policies.matching import MatchRules
-from revops.crm.reading import Reading, held_by_others, move_identity, validity
+from revops.crm.policies.lead_moves import require_move, require_typed, require_workable
+from revops.crm.reading import held_by_others, move_identity, validity
 from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
-from revops.crm.submission import LeadSubmission, ShortText
-from revops.kernel import CallContext, Clock, Conflict, Forbidden, Invalid, VersionConflict, system_call
-from revops.scoring import ScoringTable, score_lead
-from revops.settings import SettingsReader
+from revops.crm.submission import ShortText
+from revops.kernel import CallContext, Clock, Conflict, Forbidden, Invalid, VersionConflict
 from revops.table import (
     ConditionFailed,
     CursorSigner,
     Table,
     begin,
     commit_update,
-    due_now,
     holder_of,
     merge_pages,
     present,
@@ -60,7 +55,7 @@ _SCORED = frozenset({"budget_range", "authority_level", "timeline", "company_siz
 
 @dataclass(frozen=True, slots=True)
 class LeadQuery:
-    """A question for a list: `scope` is mine, team or all; `sort` is created or score."""
+    """A question for a list: `scope` is mine, team, all or unassigned; `sort` is created or score."""
 
     scope: str = "mine"
     sort: str = "created"
@@ -96,6 +91,11 @@ class ReadLeads:
     def consents(self, lead: Lead) -> ConsentRecord | None:
         """What the person of a lead that was read said about being contacted."""
         return CONSENTS.get(self._table, lead.person_id)
+
+    def sees_successor(self, lead: Lead, call: CallContext) -> bool:
+        """Whether the caller may read the lead that a merged one went into."""
+        into = LEADS.get(self._table, lead.merged_into) if lead.merged_into else None
+        return into is not None and self._policy.reads(call.principal, Resource.LEADS, into.owner_id)
 
     def list(self, query: LeadQuery, call: CallContext) -> LeadPage:
         """A page. Raises Forbidden when the scope reaches further than the caller may read."""
@@ -133,8 +133,11 @@ class ReadLeads:
         if scope == "team":
             team = call.principal.members | {call.principal.id}
             return team if readable is None else team & readable
+        if scope == "unassigned" and (readable is None or UNASSIGNED in readable):
+            return frozenset({UNASSIGNED})
         if readable is not None:
-            raise Forbidden(f"a {call.principal.role.value} may not list everybody's leads; try scope=team or mine")
+            whose = "everybody's" if scope == "all" else "nobody's"
+            raise Forbidden(f"a {call.principal.role.value} may not list {whose} leads; try scope=team or mine")
         return None
 
 
@@ -160,7 +163,9 @@ class ChangeLead:
         if not wanted:
             return lead
         now = self._clock.now()
+        require_workable(lead)
         require_move(lead, wanted.get("status"), wanted.get("stage"))
+        require_typed(wanted.get("status"))
         wanted |= validity(lead, wanted)
         if wanted.get("status") is LeadStatus.CONTACTED and lead.contacted_at is None:
             wanted["contacted_at"] = now
@@ -177,66 +182,3 @@ class ChangeLead:
         except ConditionFailed as error:  # not the lead itself: somebody took the phone meanwhile
             raise Conflict(_TAKEN) from error
         return changed
-
-
-class RecheckLead:
-    """Looks again for lookalikes once a lead is committed: two that raced past each other are found now (CAP-11)."""
-
-    def __init__(self, table: Table, clock: Clock, settings: SettingsReader) -> None:
-        self._table = table
-        self._clock = clock
-        self._settings = settings
-
-    def __call__(self, lead_id: str, causation_id: str) -> None:
-        lead = LEADS.get(self._table, lead_id)
-        if lead is None:
-            return
-        said = LeadSubmission.model_validate(
-            {name: getattr(lead, name) for name in LeadSubmission.model_fields if hasattr(lead, name)}
-            | {"consents": (), "attribution": None}
-        )
-        call = system_call("recheck_lead", causation_id)
-        found = lookalikes(self._table, Reading.of(said, call), self._settings.read(MatchRules), but=lead.id)
-        unseen = {each.lead_id for each in found} - {each.lead_id for each in lead.resembles}
-        if not unseen:
-            return
-        now = self._clock.now()
-        transaction = begin(call, now)
-        again = {each.lead_id for each in found}
-        resembles = (*found, *(each for each in lead.resembles if each.lead_id not in again))[:5]
-        LEADS.update(transaction, lead.revised(now, duplicate_check=DuplicateCheck.PENDING, resembles=resembles))
-        commit_update(self._table, transaction, LEADS, lead)
-
-
-class RescoreLeads:
-    """The scheduled job: rescores what is due, that is what changed or what decay is about to change (LEAD-4)."""
-
-    def __init__(self, table: Table, clock: Clock, settings: SettingsReader) -> None:
-        self._table = table
-        self._clock = clock
-        self._settings = settings
-
-    def __call__(self, period: str) -> dict[str, int]:
-        """Counts of leads looked at and of scores that changed. Nobody who is not due is read."""
-        (table, version), now = self._settings.versioned(ScoringTable), self._clock.now()
-        counts = {"looked_at": 0, "changed": 0}
-        call = system_call("score_leads", period)
-        for lead in self._due():
-            if lead.rescore_at is None or lead.rescore_at > now:
-                continue  # the index lags; the row itself says it is not due any more
-            counts["looked_at"] += 1
-            card = score_lead(facts_of(lead), table, now, version)
-            counts["changed"] += card.score != lead.score
-            rescored = lead.revised(now, score=card.score, score_card=card, rescore_at=card.changes_at)
-            transaction = begin(call, now)
-            LEADS.update(transaction, rescored)
-            try:
-                self._table.commit(transaction)
-            except ConditionFailed:
-                continue  # changed meanwhile: it is due again by that very change, or was rescored by another run
-        return counts
-
-    def _due(self) -> Iterator[Lead]:
-        keys = [due.key for due in due_now(self._table, "score", self._clock.now())]
-        for start in range(0, len(keys), 100):
-            yield from LEADS.load_all(present(self._table.get_many(keys[start : start + 100])))

@@ -2,10 +2,22 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
 
 from revops.crm.model import Attribution, AuthorityLevel, Channel
 from revops.crm.normalise import tidy
+from revops.crm.policies.attribution import trace
+from revops.crm.policies.custom_fields import MAX_FIELDS, CustomFields, Given, require_typed, typed
+from revops.crm.scripts import unseen
 
 _LINE = 120
 
@@ -61,8 +73,27 @@ class LeadFields(BaseModel):
     job_title: ShortText = ""
     company_size: ShortText = Field(default="", examples=["50-100"])
     industry: ShortText = Field(default="", examples=["Software"])
+    custom_fields: Annotated[
+        dict[str, Given],
+        Field(max_length=MAX_FIELDS, description="Declared fields by name; see the settings `custom_fields`"),
+    ] = Field(default_factory=dict)
     consent: tuple[ConsentStatement, ...] = Field(default=(), max_length=10)
     attribution: AttributionClaim | None = None
+    _flags: tuple[str, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _look_before_tidying(cls, data: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        """Reading the names takes out what cannot be seen; that it was there is kept (S14)."""
+        made = build(data)
+        if isinstance(data, dict):
+            made._flags = unseen(*(str(data.get(name, "")) for name in ("first_name", "last_name", "company", "email")))
+        return made
+
+    @property
+    def name_flags(self) -> tuple[str, ...]:
+        """What was doubtful about the names as they were sent."""
+        return self._flags
 
 
 class PartnerSubmission(LeadFields):
@@ -87,11 +118,11 @@ class FormSubmission(LeadFields):
         given = data.get("metadata", {})
         more = dict(given) if isinstance(given, dict) else {"metadata": given}
         more |= {name: value for name, value in data.items() if name not in cls.model_fields}
-        known["metadata"] = _bounded(more)
+        known["metadata"] = bounded(more)
         return known
 
 
-def _bounded(more: dict[Any, Any]) -> dict[str, str]:
+def bounded(more: dict[Any, Any]) -> dict[str, str]:
     """At most 20 texts of at most 500 characters under names of at most 60. What has no name, or the name of one that
     stands, is left out."""
     bounded: dict[str, str] = {}
@@ -105,7 +136,8 @@ def _bounded(more: dict[Any, Any]) -> dict[str, str]:
 
 
 class LeadSubmission(BaseModel):
-    """One submission, whatever the channel. `referrer` helps to derive an attribution the channel did not bring."""
+    """One submission, whatever the channel. `referrer` helps to derive an attribution the channel did not bring;
+    `told` is what the channel worked out of it from a number or an address."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
 
@@ -125,6 +157,9 @@ class LeadSubmission(BaseModel):
     industry: str = ""
     consents: tuple[ConsentStatement, ...] = ()
     attribution: AttributionClaim | None = None
+    told: AttributionClaim | None = None
+    name_flags: tuple[str, ...] = ()
+    custom_fields: dict[str, Given] = Field(default_factory=dict)
     metadata: dict[str, str] = Field(default_factory=dict)
     referrer: str = ""
     idempotency_key: str = ""
@@ -137,6 +172,7 @@ class LeadSubmission(BaseModel):
             channel=channel,
             consents=fields.consent,
             metadata=getattr(fields, "metadata", {}),
+            name_flags=fields.name_flags,
             referrer=referrer,
             idempotency_key=idempotency_key,
             **said,
@@ -145,14 +181,17 @@ class LeadSubmission(BaseModel):
 
 def attribution_of(submission: LeadSubmission) -> Attribution:
     """The attribution that stands on the lead: as claimed, or derived and flagged as such (CAP-8)."""
-    claim = submission.attribution
-    if claim and claim.source and claim.campaign and claim.medium:
-        return Attribution(source=claim.source, campaign=claim.campaign, medium=claim.medium, term=claim.term)
-    host = submission.referrer.partition("://")[2].partition("/")[0].partition(":")[0][:120]
-    return Attribution(
-        source=(claim.source if claim else "") or host or f"{submission.channel} direct",
-        campaign=(claim.campaign if claim else "") or "none",
-        medium=(claim.medium if claim else "") or ("referral" if host else "direct"),
-        term=claim.term if claim else "",
-        derived=True,
-    )
+    stated, told = (claim.model_dump() if claim else {} for claim in (submission.attribution, submission.told))
+    return trace(stated, told, submission.metadata, submission.referrer, submission.channel)
+
+
+def with_custom_fields(submission: LeadSubmission, declared: CustomFields) -> LeadSubmission:
+    """The submission with its declared fields typed. Raises Invalid, naming each that cannot be read; but the public
+    form loses no lead for one: what cannot be read stays in its metadata."""
+    if submission.channel is not Channel.FORM:
+        return submission.model_copy(update={"custom_fields": require_typed(submission.custom_fields, declared)})
+    named = {name: said for name, said in submission.metadata.items() if name in declared.lead}
+    values, _ = typed({**named, **submission.custom_fields}, declared)
+    unread = {name: said for name, said in submission.custom_fields.items() if name not in values}
+    told = {name: said for name, said in submission.metadata.items() if name not in values}
+    return submission.model_copy(update={"custom_fields": values, "metadata": bounded({**told, **unread})})

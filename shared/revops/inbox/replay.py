@@ -23,7 +23,9 @@ class ReplayRequest(BaseModel):
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
-    provider: Annotated[str, Field(pattern=r"^(stripe|hubspot)$", examples=["stripe"])]
+    provider: Annotated[
+        str, Field(pattern=r"^(stripe|hubspot|form|whatsapp|twilio|connect|mail)$", examples=["stripe"])
+    ]
     subject: Annotated[str, Field(max_length=255, description="The vendor's object id")] = ""
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None

@@ -66,9 +66,10 @@ class Settlement:
             entry = entry.model_copy(update={"body": self._blobs.get(entry.blob).decode()})
         return entry
 
-    def applied(self, transaction: Transaction, entry: InboxEntry) -> None:
-        """Adds "this entry is applied" to the transaction that applies it; commits only if nobody settled it first."""
-        self._put(transaction, entry, status=InboxStatus.APPLIED, reason="")
+    def applied(self, transaction: Transaction, entry: InboxEntry, reason: str = "") -> None:
+        """Adds "this entry is applied" to the transaction that applies it; commits only if nobody settled it first.
+        `reason` says why an entry had no effect that had none."""
+        self._put(transaction, entry, status=InboxStatus.APPLIED, reason=reason[:1000])
 
     def dead(self, entry: InboxEntry, reason: str, call: CallContext) -> None:
         """Gives an entry up, saying why. It stays replayable."""

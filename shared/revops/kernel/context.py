@@ -23,7 +23,8 @@ class Principal:
     """Somebody who may ask: a user, a machine key or the system.
 
     `members` are the users whose records count as the principal's team (a manager's reports at any depth, and the
-    manager); `scopes` are what an Integration key may do, such as `leads:write`.
+    manager); `scopes` are what an Integration key may do, such as `leads:write`, and `rate_per_minute` how often
+    (0: no limit).
     """
 
     id: str
@@ -31,6 +32,7 @@ class Principal:
     team: str = ""
     members: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
+    rate_per_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True)

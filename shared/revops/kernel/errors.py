@@ -112,6 +112,19 @@ class TooLarge(DomainError):
     slug = "too-large"
 
 
+class TooManyRequests(DomainError):
+    """More than this caller's rate; the same request succeeds later."""
+
+    status = 429
+    title = "Too many requests"
+    slug = "too-many-requests"
+    retryable = True
+
+    def __init__(self, detail: str, retry_after: float) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class Unavailable(DomainError):
     """A dependency did not answer; the same request may succeed later."""
 

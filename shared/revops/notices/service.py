@@ -1,19 +1,21 @@
-"""Sending a notice once, although the bus delivers an event at least once.
+"""Telling somebody once, although the bus delivers an event at least once.
 
 | item | pk | sk | read by |
 |---|---|---|---|
-| notice | NOTICE#<event id> | NOTICE | event |
+| notice | NOTICE#<event id, and whom it is for> | NOTICE | event |
 
-A notice is written as `sending` before and as `sent` after the call to the mail service. One that stays `sending` for
-two minutes belonged to a function that was killed in between: it is sent again, because a lost alert is worse than a
-second one. One that the mail service refused is written as `failed`, and the next delivery tries again at once.
+A notice is written as `sending` before and as `sent` after the call to the mail service or to the webhook. One that
+stays `sending` for two minutes belonged to a function that was killed in between: it is sent again, because a lost
+alert is worse than a second one. One that was refused is written as `failed`, and the next delivery tries again at
+once.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from revops.kernel import Clock, DomainError, Unavailable, parse_time, system_call, time_text
+from revops.kernel import Clock, DomainError, Unavailable, canonical_json, parse_time, system_call, time_text
 from revops.table import ABSENT, ConditionFailed, Key, Row, Table, begin
 
 NOTICE = "NOTICE"
@@ -27,17 +29,16 @@ class Mailer(Protocol):
     def send(self, to: str, subject: str, text: str) -> None: ...
 
 
-class SendNotice:
-    """Sends one mail per event."""
+class Once:
+    """Does something once per name."""
 
-    def __init__(self, table: Table, clock: Clock, mailer: Mailer) -> None:
+    def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
         self._clock = clock
-        self._mailer = mailer
 
-    def __call__(self, event_id: str, to: str, subject: str, text: str) -> bool:
+    def __call__(self, name: str, send: Callable[[], None]) -> bool:
         """True when this call sent it. Raises Unavailable while another call may be sending it."""
-        key = Key(f"NOTICE#{event_id}", "NOTICE")
+        key = Key(f"NOTICE#{name}", "NOTICE")
         row = self._table.get(key)
         now = self._clock.now()
         if row is not None:
@@ -51,7 +52,7 @@ class SendNotice:
         except ConditionFailed as error:
             raise Unavailable("this notice is being sent", retry_after=_LEASE.total_seconds()) from error
         try:
-            self._mailer.send(to, subject, text)
+            send()
         except DomainError:
             self._write(key, "failed", version)
             raise
@@ -72,3 +73,28 @@ class SendNotice:
         transaction.put(row, before.version if before else ABSENT)
         self._table.commit(transaction)
         return row
+
+
+class SendNotice:
+    """Sends one mail per event, or per event and addressee when the name says so."""
+
+    def __init__(self, table: Table, clock: Clock, mailer: Mailer) -> None:
+        self._once = Once(table, clock)
+        self._mailer = mailer
+
+    def __call__(self, event_id: str, to: str, subject: str, text: str) -> bool:
+        """True when this call sent it. Raises Unavailable while another call may be sending it."""
+        return self._once(event_id, lambda: self._mailer.send(to, subject, text))
+
+
+class SendWebhook:
+    """Posts one signed message per event. `post` takes the address, the event's id and the body."""
+
+    def __init__(self, table: Table, clock: Clock, post: Callable[[str, str, bytes], None]) -> None:
+        self._once = Once(table, clock)
+        self._post = post
+
+    def __call__(self, event_id: str, url: str, message: Mapping[str, Any]) -> bool:
+        """True when this call delivered it. Raises Unavailable when the receiver did not take it."""
+        body = canonical_json(dict(message)).encode()
+        return self._once(f"{event_id}:webhook", lambda: self._post(url, event_id, body))

@@ -64,7 +64,13 @@ class CrmRecords(Protocol):
     def create_account(self, transaction: Transaction, now: datetime, wanted: NewAccount) -> AccountRef: ...
 
     def require_open_opportunity(self, opportunity_id: str, account_id: str) -> None:
-        """Raises Invalid unless the deal belongs to the account and is not closed."""
+        """Raises Invalid unless the deal belongs to the account, is active and is not closed."""
+        ...
+
+    def build_on(self, transaction: Transaction, account_id: str, opportunity_id: str, order_id: str) -> None:
+        """An order stands on an account that exists, and on the deal if one is named: neither can be taken back from
+        under it. Raises Invalid when one is not active any more; the commit fails with ConditionFailed when something
+        else came to stand there, or it was taken back, at the same time."""
         ...
 
     def open_opportunity(self, transaction: Transaction, now: datetime, wanted: NewOpportunity) -> str:

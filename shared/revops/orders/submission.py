@@ -81,8 +81,10 @@ class SubmitOrder:
         call: CallContext,
         now: datetime,
     ) -> OrderForm:
-        owner_id = call.principal.id
-        if account is None:
+        owner_id, order_id = call.principal.id, self._ids.new("ORD")
+        if account is not None:
+            self._crm.build_on(transaction, account.id, submission.opportunity_id, order_id)
+        else:
             company = NewAccount(
                 terms.legal_entity_name, address_text(terms.billing_address), owner_id, terms.contact_email
             )
@@ -90,7 +92,7 @@ class SubmitOrder:
         deal = _deal_of(terms, account.id, owner_id)
         opportunity_id = submission.opportunity_id or self._crm.open_opportunity(transaction, now, deal)
         order = OrderForm(
-            id=self._ids.new("ORD"),
+            id=order_id,
             created_at=now,
             modified_at=now,
             status_since=now,

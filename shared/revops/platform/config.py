@@ -16,6 +16,9 @@ class Config:
     bus_name: str
     stripe_queue_url: str
     hubspot_queue_url: str
+    channel_queue_url: str
+    import_queue_url: str
+    import_bucket: str
     order_state_machine_arn: str
     change_relay_function: str
     blob_bucket: str
@@ -23,8 +26,13 @@ class Config:
     stripe_api_base: str
     hubspot_api_base: str
     hubspot_webhook_url: str
+    whatsapp_api_base: str
+    public_url: str
+    mail_api_base: str
+    mail_configuration_set: str
     mail_from: str
     mail_to_ops: str
+    webhooks_to_loopback: bool
     release: str
 
     @classmethod
@@ -38,6 +46,9 @@ class Config:
             bus_name=env.get("BUS_NAME", ""),
             stripe_queue_url=env.get("STRIPE_QUEUE_URL", ""),
             hubspot_queue_url=env.get("HUBSPOT_QUEUE_URL", ""),
+            channel_queue_url=env.get("CHANNEL_QUEUE_URL", ""),
+            import_queue_url=env.get("IMPORT_QUEUE_URL", ""),
+            import_bucket=env.get("IMPORT_BUCKET", ""),
             order_state_machine_arn=env.get("ORDER_STATE_MACHINE_ARN", ""),
             change_relay_function=env.get("CHANGE_RELAY_FUNCTION", ""),
             blob_bucket=env.get("BLOB_BUCKET", ""),
@@ -45,7 +56,12 @@ class Config:
             stripe_api_base=env.get("STRIPE_API_BASE", ""),
             hubspot_api_base=env.get("HUBSPOT_API_BASE", ""),
             hubspot_webhook_url=env.get("HUBSPOT_WEBHOOK_URL", ""),
+            whatsapp_api_base=env.get("WHATSAPP_API_BASE", ""),
+            public_url=env.get("PUBLIC_URL", ""),
+            mail_api_base=env.get("MAIL_API_BASE", ""),
+            mail_configuration_set=env.get("MAIL_CONFIGURATION_SET", ""),
             mail_from=env.get("MAIL_FROM", ""),
             mail_to_ops=env.get("MAIL_TO_OPS", ""),
+            webhooks_to_loopback=env.get("WEBHOOKS_TO_LOOPBACK", "") == "allowed",
             release=env.get("AWS_LAMBDA_FUNCTION_VERSION", "local"),
         )

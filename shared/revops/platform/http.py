@@ -11,6 +11,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,12 +45,43 @@ class Authenticator(Protocol):
     def key(self, presented: str) -> Principal: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer of a plain route that is not JSON, such as an image, a page or a redirection."""
+
+    status: int
+    content_type: str = ""
+    body: str | bytes = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """As Lambda hands it to API Gateway."""
+        headers = {"Content-Type": self.content_type, **self.headers} if self.content_type else dict(self.headers)
+        binary = isinstance(self.body, bytes)
+        text = base64.b64encode(self.body).decode() if isinstance(self.body, bytes) else self.body
+        return {"statusCode": self.status, "headers": headers, "body": text, "isBase64Encoded": binary}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A plain route: what answers it, the content types it takes, and whether it minds unknown query parameters."""
+
+    path: str
+    function: Callable[..., BaseModel | Raw]
+    status: int
+    takes: tuple[str, ...]
+    minds_query: bool
+
+
 class Api:
     """The routes of one function and how its requests are read and answered.
 
     `get`, `post`, `patch` and `put` register a handler whose signature is the contract: path and query parameters by
     name, a pydantic model for the body. `errors` lists the problem statuses it can answer with, for the document.
-    A `plain` one has no parameters: it reads the raw body and the headers itself and returns a model.
+    A `plain` one has no parameters but the last part of its path: it reads the raw body and the headers itself and
+    returns a model, or a `Raw` answer. It `takes` JSON unless told; `minds_query` False lets it pass over parameters
+    that others added to its address.
     """
 
     def __init__(self, authenticator: Authenticator, *, max_body: int = MAX_BODY) -> None:
@@ -57,12 +89,17 @@ class Api:
         self._max_body = max_body
         self._paths: set[str] = set()
         self._declared: list[tuple[Callable[..., Any], str, dict[str, Any]]] = []
-        self._plain: dict[tuple[str, str], tuple[Callable[[], BaseModel], int]] = {}
+        self._plain: dict[tuple[str, str], _Plain] = {}
         self.event: Mapping[str, Any] = {}
         """The event of the request that is being answered."""
         self._seen: dict[str, Any] = {}
         self.public: set[tuple[str, str]] = set()
         """Method and path of the routes that ask nobody who they are, as the API's description shows them."""
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The templates of the paths of all routes."""
+        return frozenset(self._paths)
 
     @cached_property
     def app(self) -> APIGatewayHttpResolver:
@@ -88,6 +125,9 @@ class Api:
     def get(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
         return self._route("GET", path, summary, errors, **more)
 
+    def head(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
+        return self._route("HEAD", path, summary, errors, **more)
+
     def post(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
         return self._route("POST", path, summary, errors, **more)
 
@@ -111,11 +151,14 @@ class Api:
         also: Mapping[int, str] | None = None,
         security: list[dict[str, list[str]]] | None = None,
         plain: bool = False,
+        takes: tuple[str, ...] = (JSON,),
+        gives: str = JSON,
+        minds_query: bool = True,
     ) -> Callable[[Any], Any]:
         content: dict[str, Any] = {} if model is None else {"model": model}
         if example is not None:
             content["examples"] = {"example": {"value": example}}
-        responses: dict[int, Any] = {status: {"description": "Done", "content": {JSON: content}}}
+        responses: dict[int, Any] = {status: {"description": "Done", "content": {gives: content}}}
         for code, description in (also or {}).items():
             responses[code] = {"description": description, "content": {JSON: content}}
         for code in sorted({*errors, 400, 503}):
@@ -136,7 +179,7 @@ class Api:
             self._declared.append((function, path, documented))
             self.__dict__.pop("app", None)  # a resolver made before this route does not have it
             if plain:
-                self._plain[method, path] = (function, status)
+                self._plain[method, _any_last(path)] = _Plain(path, function, status, takes, minds_query)
             return function
 
         return decorate
@@ -191,6 +234,10 @@ class Api:
         _refuse_unknown(app.current_event.query_string_parameters, known)
         return next_middleware(app)
 
+    def note(self, error: DomainError) -> None:
+        """Has the request's log line name an error that its answer does not show."""
+        self._seen["problem"] = error.slug
+
     # -- answering -----------------------------------------------------------------------------------------------
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -218,7 +265,7 @@ class Api:
                 raise TooLarge(f"the body has {len(body)} bytes; this route takes {self._max_body}")
             if event.get("isBase64Encoded"):
                 body.decode("utf-8")
-            if body and not _is_json((event.get("headers") or {}).get("content-type", JSON)):
+            if body and not self._is_taken(event):
                 raise unsupported_type()
         except (DomainError, ValueError) as error:  # ValueError: neither base64 nor UTF-8
             known = error if isinstance(error, DomainError) else Invalid.field("body", "encoding", "not UTF-8", "UTF-8")
@@ -229,19 +276,38 @@ class Api:
 
     def _plain_answer(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of a plain route; None when the request is for none of them."""
-        method, path = event.get("requestContext", {}).get("http", {}).get("method", ""), event.get("rawPath", "")
-        route = self._plain.get((method, path))
-        if route is None:
+        found = self._plain_route(event)
+        if found is None:
             return None
-        function, status = route
-        self._seen["route"] = path
-        headers: Mapping[str, str] = {"Content-Type": JSON}
+        route, parameters = found
+        self._seen["route"] = route.path
         try:
-            _refuse_unknown(event.get("queryStringParameters"), set())
-            text = function().model_dump_json()
+            if route.minds_query:
+                _refuse_unknown(event.get("queryStringParameters"), set())
+            made = route.function(*parameters)
+            answer = made if isinstance(made, Raw) else Raw(route.status, JSON, made.model_dump_json())
         except Exception as error:  # the one place above every plain route: a defect is logged and answered as such
             status, text, headers = self._explained(error)
-        return {"statusCode": status, "headers": dict(headers), "body": text, "isBase64Encoded": False}
+            answer = Raw(status, "", text, headers)
+        return answer.answer
+
+    def _plain_route(self, event: Mapping[str, Any]) -> tuple[_Plain, tuple[str, ...]] | None:
+        """The plain route of a request, and the last part of its path where the route leaves it open."""
+        method, path = event.get("requestContext", {}).get("http", {}).get("method", ""), event.get("rawPath", "")
+        route = self._plain.get((method, path))
+        if route is not None:
+            return route, ()
+        head, _, last = path.rpartition("/")
+        route = self._plain.get((method, f"{head}/{{}}"))
+        return (route, (last,)) if route is not None and last else None
+
+    def _is_taken(self, event: Mapping[str, Any]) -> bool:
+        """Whether a body says it is of a type that its route takes."""
+        said = (event.get("headers") or {}).get("content-type", JSON)
+        found = self._plain_route(event)
+        if found is None or found[0].takes == (JSON,):
+            return _is_json(said)
+        return said.partition(";")[0].strip().lower() in found[0].takes
 
     def _problem(self, error: Exception) -> Response[Any]:
         from aws_lambda_powertools.event_handler import Response
@@ -256,6 +322,12 @@ class Api:
             log_error(LogCode.REQUEST_FAILED, error, request_id=request_id)
         self._seen["problem"] = known.slug if known else "internal"
         return problem(known, request_id)
+
+
+def _any_last(path: str) -> str:
+    """A path whose last part is left open, under one name for all such."""
+    head, _, last = path.rpartition("/")
+    return f"{head}/{{}}" if last.startswith("{") else path
 
 
 def _refuse_unknown(given: Mapping[str, str] | None, known: set[str]) -> None:

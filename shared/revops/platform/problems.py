@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from revops.kernel import DomainError, FieldIssue, Invalid, JsonError, NotFound, Unavailable, canonical_json
+from revops.kernel import (
+    DomainError,
+    FieldIssue,
+    Invalid,
+    JsonError,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+    canonical_json,
+)
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -102,7 +111,7 @@ def problem(error: DomainError | None, correlation_id: str) -> tuple[int, str, d
                 {"field": issue.field, "rule": issue.rule, "message": issue.message, "accepted": issue.accepted}
                 for issue in error.issues
             ]
-        if isinstance(error, Unavailable) and error.retry_after:
+        if isinstance(error, Unavailable | TooManyRequests) and error.retry_after:
             headers["Retry-After"] = str(max(1, round(error.retry_after)))
     body["correlation_id"] = correlation_id
     return int(body["status"]), canonical_json(body), headers

@@ -4,7 +4,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 
 class Points(BaseModel):
-    """Points for one reason; the points of a card sum to its score before the clamp."""
+    """Points for one reason; the points of a card sum to its score. `at_most` bounds them in either direction; the line
+    `clamp` has no bound of its own: it is what 0 and 100 take away."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
 
@@ -25,4 +26,5 @@ class ScoreCard(BaseModel):
     learned: int = 0
     points: tuple[Points, ...]
     table_version: int = 0
+    model_version: int = 0
     changes_at: AwareDatetime | None = None

@@ -1,11 +1,11 @@
-"""Scoring as pure functions over a table of points (LEAD-3).
+"""Scoring as pure functions over a table of points and a trained model (LEAD-3).
 
 Fit: company size 0–25, industry 0–15, budget 0–20, timeline 0–15, decision maker 0–25. Engagement starts at 0, each
-event is worth its points in the table and halves every `half_life_days`. The sum is clamped to 0–100.
+event is worth its points in the table and halves every `half_life_days`. The learned term is −20 to +20, and 0 until
+there is a model. The sum is clamped to 0–100; what the clamp takes away is a line of its own.
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,8 +14,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from revops.scoring.features import Origin, company_people, folded
+from revops.scoring.learned import MOST, NO_MODEL, LearnedModel
 from revops.scoring.model import Points, ScoreCard
-from revops.settings import SettingsDocument
+from revops.settings import SettingsDocument, SettingsReader
 
 
 class SizeBand(BaseModel):
@@ -27,17 +29,11 @@ class SizeBand(BaseModel):
     points: int = Field(ge=0, le=25)
 
 
-@lru_cache(maxsize=4096)
-def _folded(text: str) -> str:
-    """As texts stand in the table: casefolded, with plain hyphens."""
-    return re.sub(r"\s*[–—-]\s*", "-", text.strip().casefold())
-
-
 def _fold_keys(worth: dict[str, int]) -> dict[str, int]:
-    folded = {_folded(text): points for text, points in worth.items()}
-    if len(folded) < len(worth):
+    keyed = {folded(text): points for text, points in worth.items()}
+    if len(keyed) < len(worth):
         raise ValueError("two entries are the same text")
-    return folded
+    return keyed
 
 
 _Folded = AfterValidator(_fold_keys)
@@ -76,14 +72,18 @@ class ScoringTable(SettingsDocument):
         }
     )  # fmt: skip
     engagement: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(
-        default={"email_open": 5, "email_click": 10, "form": 5, "webinar_attended": 15, "reply": 15}
-    )
+        default={
+            "email_open": 5, "email_click": 10, "form": 5, "webinar_attended": 15, "reply": 15,
+            "page_view": 1, "pricing_view": 5, "download": 8,
+        }
+    )  # fmt: skip
     half_life_days: float = Field(default=14.0, ge=0.01, le=3650, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LeadFacts:
-    """What scoring looks at. `engagement` is a list of (event, when)."""
+    """What scoring looks at: the fields as they stand, `engagement` as (event, when), and `origin`, what the lead came
+    with (see `features`; nothing when it is not known)."""
 
     company_size: str = ""
     industry: str = ""
@@ -91,10 +91,30 @@ class LeadFacts:
     timeline: str = ""
     authority_level: str = ""
     engagement: Sequence[tuple[str, datetime]] = field(default_factory=tuple)
+    origin: Origin = ()
 
 
-def score_lead(facts: LeadFacts, table: ScoringTable, now: datetime, table_version: int = 0) -> ScoreCard:
-    """The explained score of a lead at a time. Pure: the same facts, table and time give the same card."""
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What scores are made by: the table of points and the model, each with its version (0: none was applied)."""
+
+    table: ScoringTable
+    model: LearnedModel = NO_MODEL
+    table_version: int = 0
+    model_version: int = 0
+
+    @classmethod
+    def in_force(cls, settings: SettingsReader) -> "Rules":
+        (table, table_version), (model, model_version) = (
+            settings.versioned(ScoringTable),
+            settings.versioned(LearnedModel),
+        )
+        return cls(table, model, table_version, model_version)
+
+
+def score_lead(facts: LeadFacts, rules: Rules, now: datetime) -> ScoreCard:
+    """The explained score of a lead at a time. Pure: the same facts, rules and time give the same card."""
+    table = rules.table
     points = [
         _size(facts.company_size, table.company_size),
         _listed("industry", facts.industry, table.industry, 15),
@@ -104,16 +124,25 @@ def score_lead(facts: LeadFacts, table: ScoringTable, now: datetime, table_versi
     ]
     fit = sum([part.points for part in points])
     raw = _engagement(facts.engagement, table, now)
-    engagement = min(round(raw), 100)
+    engagement, learned = min(round(raw), 100), 0
     if engagement:
         points.append(_points("engagement", f"{len(facts.engagement)} events", engagement, 100))
+    if rules.model.speaks:
+        learned = rules.model.points(facts.origin)
+        points.append(_points("learned", f"model {rules.model_version}", learned, MOST))
+    total = fit + engagement + learned
+    score = max(0, min(100, total))
+    if score != total:
+        points.append(_points("clamp", "scores are 0 to 100", score - total, 0))
     return ScoreCard(
-        score=max(0, min(100, fit + engagement)),
+        score=score,
         fit=fit,
         engagement=engagement,
+        learned=learned,
         points=tuple(points),
-        table_version=table_version,
-        changes_at=_next_change(raw, fit, now, table.half_life_days),
+        table_version=rules.table_version,
+        model_version=rules.model_version,
+        changes_at=_next_change(raw, fit + learned, now, table.half_life_days),
     )
 
 
@@ -131,18 +160,8 @@ def _points(factor: str, value: str, points: int, at_most: int) -> Points:
     return Points(factor=factor, value=value, points=points, at_most=at_most)
 
 
-@lru_cache(maxsize=4096)
-def company_people(text: str) -> int | None:
-    """The lower end of a size such as `50–100 Employees` or `1,000+`; None when it holds no number."""
-    found = re.search(r"\d[\d.,' ]*", text)
-    if not found:
-        return None
-    digits = re.sub(r"\D", "", found.group())
-    return int(digits[:9])
-
-
 def _listed(factor: str, value: str, worth: Mapping[str, int], at_most: int) -> Points:
-    return _points(factor, value, worth.get(_folded(value), 0), at_most)
+    return _points(factor, value, worth.get(folded(value), 0), at_most)
 
 
 def _engagement(events: Sequence[tuple[str, datetime]], table: ScoringTable, now: datetime) -> float:
@@ -153,14 +172,15 @@ def _engagement(events: Sequence[tuple[str, datetime]], table: ScoringTable, now
     return total
 
 
-def _next_change(raw: float, fit: int, now: datetime, half_life_days: float) -> datetime | None:
-    """When the decaying sum next rounds to one less *and* shows in the clamped score.
+def _next_change(raw: float, base: int, now: datetime, half_life_days: float) -> datetime | None:
+    """When the decaying sum next rounds to one less *and* shows in the clamped score. `base` is everything that does
+    not decay.
 
     A sum of exponentials with one half-life is one exponential, so the time is exact: raw · ½^(t/h) = k − ½.
     """
-    shown = min(round(raw), max(0, 100 - fit))
+    shown = min(round(raw), 100, 100 - base)
     threshold = shown - 0.5
-    if threshold <= 0 or raw <= threshold:
+    if threshold <= 0 or base + shown <= 0 or raw <= threshold:
         return None
     days = half_life_days * math.log2(raw / threshold)
     return now + timedelta(days=days, seconds=1)

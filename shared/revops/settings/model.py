@@ -10,12 +10,14 @@ from revops.table import Entity
 class SettingsDocument(BaseModel):
     """Base of every set of rules. The defaults of a subclass are what holds before anything is applied.
 
-    `SETTING` is the document's name: its file is `config/<name>.json`, its route `/api/v1/settings/<name>`.
+    `SETTING` is the document's name: its file is `config/<name>.json`, its route `/api/v1/settings/<name>`. A document
+    that a job writes has no file (`IN_FILE` False), so that applying the files does not undo the job.
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     SETTING: ClassVar[str]
+    IN_FILE: ClassVar[bool] = True
 
 
 class SettingsRecord(Entity):

@@ -2,19 +2,18 @@
 
 | item | pk | sk | written |
 |---|---|---|---|
-| slot | RATE#hubspot#<slot start> | SLOT | `left` counts down, a block at a time; gone after an hour |
+| slot | RATE#hubspot#<slot start> | SLOT | as `table.rates` says |
 | stop | RATE#hubspot | STOP | until when HubSpot asked for quiet |
 
 HubSpot counts over a *sliding* window, so a counter per fixed window would let through twice the limit around its
 edge. The window is cut into slots; a sliding window touches one slot more than fit into it, and the limit is divided
-among that many. A worker takes calls from a slot in blocks and uses them within the slot, so a slot's item sees a few
-writes a second, far below what one item takes (docs/architecture.md, hot items).
+among that many.
 """
 
 import json
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from pydantic import Field, model_validator
@@ -26,8 +25,8 @@ from revops.sync.fields import FieldMap
 from revops.sync.model import ContactWrite, RemoteContact
 from revops.sync.ports import HubspotGateway, RateLimited
 from revops.table import ABSENT, ConditionFailed, Key, Row, Table, begin
+from revops.table.rates import slot_of, take_block
 
-_SLOT = "RATE_SLOT"
 _STOP = "RATE_STOP"
 _STOP_KEY = Key("RATE#hubspot", "STOP")
 _DEFAULT_STOP = 10.0
@@ -73,11 +72,13 @@ class RateBudget:
         rules = self._settings.read(HubspotBudget)
         now = self._clock.now()
         self._obey_stop(now)
-        slot = int(now.timestamp()) // rules.slot_seconds * rules.slot_seconds
+        slot = slot_of(now, rules.slot_seconds)
         if slot != self._slot:
             self._slot, self._held = slot, 0
         if self._held == 0:
-            self._held = self._take(rules, slot, now)
+            self._held = take_block(
+                self._table, "hubspot", slot, now, self._call, per_slot=rules.per_slot, block=rules.block
+            )
         if self._held == 0:
             wait = slot + rules.slot_seconds - now.timestamp()
             raise RateLimited("the rate budget is used up for now", retry_after=max(0.05, wait))
@@ -111,28 +112,6 @@ class RateBudget:
         row = self._table.get(_STOP_KEY)
         if row is not None and (until := _until(row)) > now:
             raise RateLimited("HubSpot asked for quiet", retry_after=(until - now).total_seconds())
-
-    def _take(self, rules: HubspotBudget, slot: int, now: datetime) -> int:
-        key = Key(f"RATE#hubspot#{datetime.fromtimestamp(slot, UTC):%Y%m%dT%H%M%S}", "SLOT")
-        for _ in range(8):
-            row = self._table.get(key)
-            left = rules.per_slot if row is None else row.counters.get("left", 0)
-            block = min(rules.block, left)
-            if block < 1:
-                return 0
-            transaction = begin(self._call, now)
-            if row is None:
-                expires = int((now + timedelta(hours=1)).timestamp())
-                fresh = Row(pk=key.pk, sk=key.sk, kind=_SLOT, counters={"left": left - block}, ttl=expires)
-                transaction.put(fresh, ABSENT)
-            else:
-                transaction.move(key, _SLOT, {"left": -block}, at_least={"left": block})
-            try:
-                self._table.commit(transaction)
-            except ConditionFailed:
-                continue
-            return block
-        return 0
 
 
 def _until(row: Row) -> datetime:

@@ -34,7 +34,7 @@ SOURCES: Mapping[str, Mapping[str, PersonField]] = {
         "score": _F.LEAD_SCORE,
         "created_at": _F.CREATED_AT,
     },
-    "CONTACT": {**_NAMES, "account_id": _F.COMPANY, "created_at": _F.CREATED_AT},
+    "CONTACT": {**_NAMES, "company": _F.COMPANY, "created_at": _F.CREATED_AT},
     "CUSTOMER": {
         "plan": _F.SUBSCRIPTION_PLAN,
         "membership_status": _F.SUBSCRIPTION_STATUS,

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from revops.access import API_KEYS, Authenticate, IssueKey, PlaceUser, Policy, Resource, Team, User
-from revops.access.service import key_hash
-from revops.access.store import reports_of, users_with_role
+from revops.access.store import key_hash, reports_of, users_with_role
 from revops.kernel import CallContext, Principal, Role, Unauthenticated
 from tests.builders.clock import ManualClock
 from tests.builders.memory_table import MemoryTable
@@ -201,10 +200,10 @@ def test_a_key_is_rotated_by_issuing_another_and_revoking_the_first(desk: Desk) 
 
 def test_a_key_that_exists_is_registered_once_and_stays_revoked(desk: Desk) -> None:
     for _ in range(2):
-        desk.issue("partner", frozenset({"a"}), ADMIN, presented="known to both")
+        desk.issue("partner", frozenset({"usage:write"}), ADMIN, presented="known to both")
     assert API_KEYS.require(desk.table, key_hash("known to both")).version == 1
     desk.issue.revoke(key_hash("known to both"), ADMIN)
-    desk.issue("partner", frozenset({"a"}), ADMIN, presented="known to both")
+    desk.issue("partner", frozenset({"usage:write"}), ADMIN, presented="known to both")
     with pytest.raises(Unauthenticated):
         desk.authenticate.key("known to both")
 

@@ -35,9 +35,10 @@ WRITES = {"full": "all", "team": "team", "own": "own"}
 POLICY = Policy()
 
 
-def _within(reach: str, principal: Principal, owner: str) -> bool:
+def _within(reach: str, principal: Principal, resource: Resource, owner: str) -> bool:
     if reach == "team":
-        return owner in principal.members or owner == principal.id
+        waiting = resource is Resource.LEADS and owner == "queue:unassigned"  # CAP-12: for any team's manager to take
+        return owner in principal.members or owner == principal.id or waiting
     return reach == "all" or (reach == "own" and owner == principal.id)
 
 
@@ -50,7 +51,7 @@ def _may(principal: Principal, resource: Resource, owner: str) -> tuple[bool, bo
         return write or f"{resource.value}:read" in principal.scopes, write
     cell = CELLS[principal.role.value][resource]
     write_reach = "none" if resource is Resource.AUDIT else WRITES.get(cell, "none")
-    return _within(READS[cell], principal, owner), _within(write_reach, principal, owner)
+    return _within(READS[cell], principal, resource, owner), _within(write_reach, principal, resource, owner)
 
 
 @pytest.mark.mission("SAFE-1")

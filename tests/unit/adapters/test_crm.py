@@ -8,7 +8,7 @@ import pytest
 from revops.access import PlaceUser, User
 from revops.adapters.crm_records import StoredCrmRecords
 from revops.adapters.people import CrmPeople, MarkPeopleDirty
-from revops.adapters.previews import SAMPLE, previews
+from revops.adapters.previews import HISTORY, SAMPLE, previews
 from revops.adapters.roster import TableRoster
 from revops.billing.model import Customer, MembershipStatus
 from revops.billing.store import ACCOUNT, CUSTOMER
@@ -261,9 +261,9 @@ def test_new_leads_go_to_those_present_within_a_minute(desk: Desk) -> None:
 
 
 @pytest.mark.mission("CAP-12", "LEAD-3")
-def test_a_preview_looks_at_the_newest_hundred_whatever_there_is() -> None:
+def test_a_preview_looks_at_the_newest_leads_however_many_there_are() -> None:
     desk = Desk()
-    for n in range(SAMPLE + 30):
+    for n in range(HISTORY + 30):
         desk.lead(
             email=f"p{n}@x{n}.example", phone="", last_name=f"N{n}", company=f"C{n}", country="FR" if n % 2 else "DE"
         )
@@ -281,13 +281,15 @@ def test_a_preview_looks_at_the_newest_hundred_whatever_there_is() -> None:
         return get_many(keys, consistent)
 
     desk.table.query, desk.table.get_many = counted_query, counted_get  # type: ignore[method-assign]
-    shown = previews(desk.table)
+    shown = previews(desk.table, desk.clock)
     lines = shown["scoring"](ScoringTable(), ScoringTable(industry={}))
-    assert lines[0] == "100 of the 100 newest leads would score differently"
-    assert len(lines) == 21
-    assert sum(reads) <= 5 * SAMPLE
+    assert lines[0] == f"{HISTORY} of {HISTORY} leads would score differently"
+    assert len([line for line in lines if line.startswith("LEAD_")]) == 20
+    assert sum(reads) <= 5 * HISTORY
+    reads.clear()
     rules = AssignmentRules(territories=(Territory(name="f", countries=frozenset({"FR"}), user_ids=("sdr-1",)),))
     assert shown["assignment"](AssignmentRules(), rules) == [
         "50 of the 100 newest leads would have gone to another round"
     ]
+    assert sum(reads) <= 5 * SAMPLE
     assert shown["scoring"](AssignmentRules(), rules) == []

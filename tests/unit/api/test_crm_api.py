@@ -51,7 +51,7 @@ class Desk:
         add_lead_routes(self.api, LeadUseCases(read, ChangeLead(self.table, clock, policy), counts))
         records = RecordUseCases(self.table, policy, ReadCustomer(self.table), ReadAudit(self.table, policy), counts)
         add_record_routes(self.api, records)
-        settings = ChangeSettings(self.table, clock, policy, settings_documents(), previews(self.table))
+        settings = ChangeSettings(self.table, clock, policy, settings_documents(), previews(self.table, clock))
         add_settings_routes(self.api, SettingsUseCases(settings))
         self.lead: Lead = submit_lead(self.table, "sdr-1")(submission(), CALL).lead
         self.account = Account(id="ACC_1", created_at=NOW, modified_at=NOW, name="Nordlicht", owner_id="sdr-1")
@@ -204,7 +204,10 @@ def test_settings_are_planned_and_applied_by_admins_and_hidden_from_all_others(d
     plan = send("POST", "scoring/plan", {"content": content})
     assert [each["field"] for each in plan.body["differences"]] == ["industry"]
     assert plan.body["preview"] == [
-        "1 of the 1 newest leads would score differently", f"{desk.lead.id}: score 79 → 64",
+        "1 of 1 leads would score differently",
+        "1 would go from hot to warm",
+        "0 closed leads: not both won and lost ones, so ranks are not compared",
+        f"{desk.lead.id}: score 79 → 64",
     ]  # fmt: skip
     applied = send("PUT", "scoring", {"content": content, "version": 0})
     assert (applied.status, applied.body["version"]) == (200, 1)

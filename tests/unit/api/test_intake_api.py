@@ -1,17 +1,15 @@
-"""Leads in over HTTP: the form tells nobody who is known; a partner gets the lead."""
+"""Leads in over HTTP: the form tells nobody who is known, and is worked on behind; a partner gets the lead."""
 
 import json
 from typing import Any
 
 import pytest
 
+from revops.access import HoldRate
 from revops.api.intake import IntakeUseCases, add_intake_routes
 from revops.crm.consent import CONSENTS
-from revops.crm.store import LEADS
 from revops.platform.http import Api
-from tests.builders.clock import seeded_ids
-from tests.builders.crm import submit_lead
-from tests.builders.memory_table import MemoryTable
+from tests.builders.channels import Channels
 from tests.builders.requests import Answer, KnownCallers, ask
 
 FORM: dict[str, Any] = {
@@ -30,24 +28,33 @@ class Desk:
     """The intake function."""
 
     def __init__(self) -> None:
-        self.table = MemoryTable()
+        self.channels = Channels()
+        self.table = self.channels.table
         keys = {
             "one": frozenset({"leads:write"}),
             "two": frozenset({"leads:write"}),
             "meter": frozenset({"usage:write"}),
         }
         self.api = Api(KnownCallers(keys=keys))
-        add_intake_routes(self.api, IntakeUseCases(submit_lead(self.table), seeded_ids(5)))
+        add_intake_routes(
+            self.api,
+            IntakeUseCases(
+                self.channels.receive_form(), self.channels.submit, HoldRate(self.table, self.channels.clock)
+            ),
+        )
 
     def form(self, body: object = None, **more: Any) -> Answer:
-        return ask(self.api, "POST", "/api/v1/leads", FORM if body is None else body, **more)
+        """The answer of the form, after the worker had what came of it."""
+        answer = ask(self.api, "POST", "/api/v1/leads", FORM if body is None else body, **more)
+        self.channels.work()
+        return answer
 
     def partner(self, body: object = None, key: str = "one", idempotency: str = "k-1", **headers: str) -> Answer:
         told = {"x-api-key": key, "idempotency-key": idempotency, **headers}
         return ask(self.api, "POST", "/api/v1/partner/leads", PARTNER if body is None else body, headers=told)
 
     def leads(self) -> list[Any]:
-        return [LEADS.load(row) for row in self.table.rows.values() if row.kind == "LEAD"]
+        return self.channels.leads()
 
 
 @pytest.fixture
@@ -81,9 +88,23 @@ def test_what_the_form_does_not_know_is_kept_beside_and_the_source_is_derived(de
     assert desk.form(FORM | {"gclid": "abc"}, headers={"referer": "https://search.example/q"}).status == 202
     [lead] = desk.leads()
     assert lead.metadata == {"gclid": "abc"}
-    assert (lead.attribution.source, lead.attribution.derived) == ("search.example", True)
+    stands = lead.attribution
+    assert (stands.source, stands.medium, stands.campaign, stands.derived) == ("Google Ads", "cpc", "none", True)
     record = CONSENTS.require(desk.table, lead.person_id)
     assert record.entries[0].ip == "203.0.113.9"
+
+
+@pytest.mark.mission("CAP-1", "CAP-8")
+def test_the_address_that_is_posted_to_may_carry_the_parameters_of_the_link(desk: Desk) -> None:
+    address = "/api/v1/leads?utm_source=news&utm_medium=email&utm_campaign=autumn&gclid=1"
+    assert ask(desk.api, "POST", address, FORM | {"utm_source": "form"}).status == 202
+    desk.channels.work()
+    (lead,) = desk.leads()
+    stands = lead.attribution
+    assert (stands.source, stands.medium, stands.campaign, stands.derived) == ("form", "email", "autumn", False)
+    assert lead.metadata["gclid"] == "1"
+    assert ask(desk.api, "POST", "/api/v1/leads?surprise=1", FORM).status == 400
+    assert ask(desk.api, "POST", f"/api/v1/leads?gclid={'x' * 501}", FORM).status == 400
 
 
 @pytest.mark.mission("CAP-5", "CAP-11")

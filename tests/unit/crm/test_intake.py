@@ -6,7 +6,7 @@ import pytest
 
 from revops.crm.consent import CONSENTS
 from revops.crm.model import Channel, DuplicateCheck, SpamScore, ValidationStatus
-from revops.crm.service import RecheckLead
+from revops.crm.rechecking import RecheckLead
 from revops.crm.store import LEADS, submissions_of
 from revops.crm.submission import AttributionClaim, ConsentStatement
 from revops.kernel import Conflict, Invalid
@@ -105,7 +105,13 @@ def test_a_lookalike_is_kept_as_pending_and_explained() -> None:
     alike = submit(submission(email="asha.r@nordlicht.example", last_name="Raó"), CALL).lead
     assert alike.duplicate_check is DuplicateCheck.PENDING
     assert alike.resembles[0].lead_id == first.lead.id
-    assert {part.field for part in alike.resembles[0].evidence} == {"name", "company", "phone", "email"}
+    assert {part.field for part in alike.resembles[0].evidence} == {
+        "first_name",
+        "last_name",
+        "company",
+        "phone",
+        "email",
+    }
 
 
 @pytest.mark.mission("CAP-11")
@@ -200,7 +206,7 @@ def test_spam_is_scored_with_its_reasons() -> None:
         submission(company="Buy https://x.example", metadata={"honeypot": "1"}), CALL
     ).lead
     assert lead.spam_score is SpamScore.HIGH
-    assert "a link in a name" in lead.spam_reasons
+    assert "a link in a name (+30)" in lead.spam_reasons
 
 
 @pytest.mark.mission("CAP-9")
@@ -229,6 +235,5 @@ def test_the_public_form_cannot_turn_a_refusal_into_consent_but_can_withdraw_one
     assert not submit(submission(consents=no, **form), CALL).lead.gdpr_consent
     assert not submit(submission(consents=yes, **form), CALL).lead.gdpr_consent
     assert submit(submission(consents=yes), CALL).lead.gdpr_consent, "a partner with a key answers for what it says"
-    assert LEADS.require(table, lead.id).version == 3
     said = CONSENTS.require(table, lead.person_id).entries
     assert [each.granted for each in said] == [True, False, True], "nothing is taken out of the record"

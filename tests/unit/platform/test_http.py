@@ -20,6 +20,7 @@ from revops.kernel import (
     Refused,
     Role,
     TooLarge,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     VersionConflict,
@@ -96,7 +97,7 @@ def is_problem(answer: Answer, status: int) -> bool:
 ERRORS: list[DomainError] = [
     Invalid("x"), Unauthenticated("x"), Forbidden("x"), NotFound("x"), Conflict("x"), VersionConflict("x", 4),
     Refused("x"), CapReached("x", {"left": 3}), TooLarge("x"), Unavailable("x", retry_after=2.4), Contention("x"),
-    Throttled("x"),
+    Throttled("x"), TooManyRequests("x", retry_after=7.2),
 ]  # fmt: skip
 
 
@@ -113,7 +114,8 @@ def test_every_error_of_the_domain_is_a_problem(error: DomainError) -> None:
     assert is_problem(answer, error.status)
     assert answer.body["type"].endswith(error.slug)
     assert answer.body | dict(error.extra) == answer.body
-    assert answer.headers.get("retry-after") == ("2" if isinstance(error, Unavailable) and error.retry_after else None)
+    wait = getattr(error, "retry_after", None)
+    assert answer.headers.get("retry-after") == (str(round(wait)) if wait else None)
 
 
 def test_the_list_of_errors_is_whole() -> None:

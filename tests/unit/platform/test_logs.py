@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from revops.access import HoldRate
 from revops.api.intake import IntakeUseCases, add_intake_routes
 from revops.api.leads import LeadUseCases, add_lead_routes
 from revops.kernel import Invalid, Principal, Role, Unavailable
@@ -16,9 +17,7 @@ from revops.platform.batch import handle_messages
 from revops.platform.http import Api
 from revops.platform.logging import LogCode, log, log_error
 from revops.platform.stream import handle_changes
-from tests.builders.clock import seeded_ids
-from tests.builders.crm import submit_lead
-from tests.builders.memory_table import MemoryTable
+from tests.builders.channels import Channels
 from tests.builders.requests import KnownCallers, ask
 
 PERSON = {
@@ -72,8 +71,9 @@ def test_a_form_with_a_person_in_it(
     error: type[Exception] | None, written: io.StringIO, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = Api(KnownCallers())
-    submit: Any = submit_lead(MemoryTable()) if error is None else Broken(error)
-    add_intake_routes(api, IntakeUseCases(submit, seeded_ids(3)))
+    channels = Channels()
+    receive: Any = channels.receive_form() if error is None else Broken(error)
+    add_intake_routes(api, IntakeUseCases(receive, channels.submit, HoldRate(channels.table, channels.clock)))
     consent = [{"channel": "email", "granted": True}]
     for body in (
         {**PERSON, "consent": consent},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from revops.scoring import LeadFacts, ScoringTable, score_lead
+from revops.scoring import LeadFacts, Rules, ScoringTable, score_lead
 from tests.builders.clock import ManualClock
 
 FILE = Path(__file__).parents[3] / "config" / "scoring.json"
@@ -19,7 +19,7 @@ def test_the_file_is_the_defaults() -> None:
 @pytest.mark.mission("LEAD-3")
 def test_the_best_fit_reaches_each_bound_of_the_mission() -> None:
     best = LeadFacts("5000", "Software", "100k+", "Immediate", "Decision Maker")
-    card = score_lead(best, ScoringTable(), ManualClock().now())
+    card = score_lead(best, Rules(ScoringTable()), ManualClock().now())
     assert [(part.factor, part.points) for part in card.points] == [
         ("company_size", 25),
         ("industry", 15),
@@ -32,6 +32,6 @@ def test_the_best_fit_reaches_each_bound_of_the_mission() -> None:
 
 @pytest.mark.mission("LEAD-3")
 def test_nothing_known_is_nothing_and_is_shown_as_such() -> None:
-    card = score_lead(LeadFacts(), ScoringTable(), ManualClock().now(), table_version=4)
+    card = score_lead(LeadFacts(), Rules(ScoringTable(), table_version=4), ManualClock().now())
     assert (card.score, card.table_version, card.changes_at) == (0, 4, None)
     assert {part.points for part in card.points} == {0}

@@ -193,11 +193,11 @@ def test_a_change_says_what_changed_and_carries_no_personal_data() -> None:
     world = Relay()
     world.leads(1)
     lead_id = next(row.pk for row in world.table.rows.values() if row.kind == "LEAD").removeprefix("LEAD#")
-    change = LeadChange(version=1, last_name="Changed", status="Contacted")  # type: ignore[arg-type]
+    change = LeadChange(version=1, last_name="Renamed", status="Contacted")  # type: ignore[arg-type]
     ChangeLead(world.table, world.clock, Policy())(lead_id, change, CALL)
     world.relay([stream_record(each) for each in world.table.changes])
     text = json.dumps([event.model_dump(mode="json") for event in world.bus.events])
-    for mark in ("Asha", "N0", "Changed", "p0@", "Nordlicht", "901820"):
+    for mark in ("Asha", "N0", "Renamed", "p0@", "Nordlicht", "901820"):
         assert mark not in text
     entries = list(entries_of(world.table, f"LEAD#{lead_id}|LEAD"))
     assert {field.field for field in entries[1].changes} >= {"last_name", "status", "contacted_at"}

@@ -95,8 +95,9 @@ def test_a_lost_later_version_gets_an_entry_that_says_that_it_is_missing() -> No
     world = World()
     key = world.lead()
     change = ChangeLead(world.table, world.clock, Policy())
-    for version, status in enumerate((LeadStatus.CONTACTED, LeadStatus.QUALIFIED), 1):
-        change(key.pk.removeprefix("LEAD#"), LeadChange(version=version, status=status), CALL)
+    changes: tuple[dict[str, str], ...] = ({"status": LeadStatus.CONTACTED}, {"job_title": "CEO"})
+    for version, wanted in enumerate(changes, 1):
+        change(key.pk.removeprefix("LEAD#"), LeadChange.model_validate({"version": version} | wanted), CALL)
     world.clock.advance(minutes=11)
     assert world.sweep() == 1
     entries = list(entries_of(world.table, f"{key.pk}|{key.sk}"))

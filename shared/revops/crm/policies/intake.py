@@ -1,12 +1,11 @@
 """What a submission must bring, and what is noted about one that is kept (CAP-8, CAP-9, CAP-10)."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from revops.crm.countries import EU_EEA_UK, country_code
-from revops.crm.model import Channel, SpamScore, ValidationStatus
-from revops.crm.normalise import mixed_script, phone_country
+from revops.crm.model import Channel, ValidationStatus
+from revops.crm.normalise import phone_country
 from revops.crm.submission import LeadSubmission
 from revops.kernel import FieldIssue, Invalid
 
@@ -71,21 +70,3 @@ def completeness(fields: Mapping[str, Any], unusable: Mapping[str, str]) -> tupl
     if bad:
         return ValidationStatus.INVALID, missing + bad
     return (ValidationStatus.PENDING if missing else ValidationStatus.VALID), missing
-
-
-def spam(submission: LeadSubmission) -> tuple[SpamScore, tuple[str, ...]]:
-    """How much a submission looks like spam, with each reason."""
-    reasons: list[str] = []
-    text = " ".join((submission.first_name, submission.last_name, submission.company, *submission.metadata.values()))
-    if re.search(r"https?://|www\.", f"{submission.first_name} {submission.last_name} {submission.company}", re.I):
-        reasons.append("a link in a name")
-    if len(re.findall(r"https?://", text)) >= 3:
-        reasons.append("three or more links")
-    if submission.metadata.get("honeypot"):
-        reasons.append("the hidden field was filled in")
-    parts = submission.email.replace("@", " ").replace(".", " ")
-    if mixed_script(f"{submission.first_name} {submission.last_name} {submission.company} {parts}"):
-        reasons.append("one word mixes scripts")
-    if not reasons:
-        return SpamScore.LOW, ()
-    return (SpamScore.HIGH if len(reasons) > 1 or "hidden" in reasons[0] else SpamScore.MEDIUM), tuple(reasons)

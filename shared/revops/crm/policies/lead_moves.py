@@ -1,4 +1,5 @@
-"""Which status and stage a lead may move to (LEAD-2). Conversion alone sets `Converted`; nobody types it."""
+"""Which status and stage a lead may move to (LEAD-2), and by which route. Conversion alone sets `Converted`; a status
+that says what was decided is set where the decision is recorded, with its reason; `Contacted` alone is typed."""
 
 from collections.abc import Mapping
 
@@ -22,6 +23,29 @@ STAGE_MOVES: Mapping[LeadStage, tuple[LeadStage, ...]] = {
     _T.DECISION: (_T.AWARENESS, _T.CONSIDERATION),
     _T.CONVERTED: (),
 }
+
+DECIDED_BY: Mapping[LeadStatus, str] = {
+    _S.QUALIFIED: "POST /api/v1/leads/{lead_id}/qualification/outcome",
+    _S.UNQUALIFIED: "POST /api/v1/leads/{lead_id}/qualification/outcome",
+    _S.RECYCLED: "POST /api/v1/leads/{lead_id}/recycle",
+    _S.DISQUALIFIED: "POST /api/v1/leads/{lead_id}/disqualify",
+}
+"""Where a decision about a lead is recorded, by the status it leads to."""
+
+
+def require_workable(lead: Lead) -> None:
+    """Raises Refused for a lead that is archived: converted, or merged into another."""
+    if lead.status is LeadStatus.CONVERTED:
+        raise Refused("the lead is converted and archived; work on its account, contact and deal", {"legal": []})
+    if lead.merged_into:
+        raise Refused(f"the lead was merged into {lead.merged_into}", {"merged_into": lead.merged_into})
+
+
+def require_typed(status: LeadStatus | None) -> None:
+    """Raises Refused, naming the route, for a status that stands for a decision (LEAD-6)."""
+    route = DECIDED_BY.get(status) if status is not None else None
+    if route is not None:
+        raise Refused(f"{status} is a decision with a reason: {route}", {"route": route})
 
 
 def require_move(lead: Lead, status: LeadStatus | None, stage: LeadStage | None) -> None:

@@ -1,201 +1,25 @@
-"""The demo story: one company from first touch to collected cash, told step by step against the deployed stack.
+"""From the order form to collected cash: signed, provisioned once, synced, metered, capped, dunned, audited."""
 
-    python -m local.story [--stack FILE]
-
-Everything goes through the doors an outside program would use: HTTP, webhooks, schedules. Each step checks what it
-prints, and a step that does not come true ends the story with what was expected and where to look.
-"""
-
-import argparse
 import base64
 import json
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import httpx
+from local.story.teller import StoryFailed, Teller, clock, require
 
-from local.aws import client
-
-_WAIT_SECONDS = 60.0
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 
 
-class StoryFailed(Exception):
-    """A step did not come true."""
-
-
-@dataclass
-class Teller:
-    """The stack, who is asking, and what was told so far."""
-
-    stack: Mapping[str, Any]
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
-    number: int = 0
-
-    def call(self, method: str, path: str, *, user: str = "", key: str = "", **more: Any) -> httpx.Response:
-        """One request as a user or with a machine's key."""
-        headers = dict(more.pop("headers", {}))
-        if user:
-            headers["authorization"] = f"Bearer {self.stack['tokens'][user]}"
-        if key:
-            headers["x-api-key"] = self.stack[key]
-        return self.http.request(method, self.stack["api_url"] + path, headers=headers, **more)
-
-    def ok(self, method: str, path: str, *, expect: int = 200, **more: Any) -> Any:
-        """The answer's body. Raises StoryFailed for another status."""
-        answer = self.call(method, path, **more)
-        if answer.status_code != expect:
-            raise StoryFailed(f"{method} {path} answered {answer.status_code}, not {expect}: {answer.text[:600]}")
-        return answer.json()
-
-    def simulator(self, vendor: str, method: str, path: str, **more: Any) -> Any:
-        """A vendor simulator's own door."""
-        answer = self.http.request(method, self.stack[vendor]["simulator_url"] + path, **more)
-        answer.raise_for_status()
-        return answer.json()
-
-    def run_schedule(self, function: str) -> dict[str, Any]:
-        """Fires a scheduled function now, as its schedule does every few minutes."""
-        answer = client(self.stack, "lambda").invoke(
-            FunctionName=f"revops-local-{function}",
-            Payload=json.dumps({"period": f"story-{uuid.uuid4().hex[:12]}"}).encode(),
-        )
-        result: dict[str, Any] = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError"):
-            raise StoryFailed(f"{function} failed: {json.dumps(result)[:600]}")
-        return result
-
-    def until(self, what: str, look: Callable[[], Any]) -> Any:
-        """What `look` finds once it finds something. Raises StoryFailed after a minute."""
-        deadline = time.monotonic() + _WAIT_SECONDS
-        pause = 0.1
-        while time.monotonic() < deadline:
-            found = look()
-            if found:
-                return found
-            time.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
-        raise StoryFailed(f"waited {_WAIT_SECONDS:.0f} s in vain for: {what}")
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[Callable[[str], None]]:
-        """Tells one step: its lines as they come, its time at the end."""
-        self.number += 1
-        print(f"\n  {self.number:>2}. {title}", flush=True)
-        began = time.monotonic()
-        yield lambda line: print(f"      {line}", flush=True)
-        print(f"      ({time.monotonic() - began:.2f} s)", flush=True)
-
-
-def tell(stack: Mapping[str, Any]) -> None:
-    """Tells the whole story. Raises StoryFailed at the first step that does not come true."""
-    teller = Teller(stack)
-    print("\n  From first touch to collected cash")
-    run = uuid.uuid4().hex[:6]
-    lead = _first_touch(teller, run)
-    _one_person_many_forms(teller, run)
-    lead = _worked(teller, lead)
+def tell_cash(teller: Teller, lead: dict[str, Any], run: str) -> None:
+    """Tells it for a lead that was worked on."""
     order = _order(teller, lead, run)
     customer = _paying(teller, order)
     _in_hubspot(teller, lead)
     _usage(teller, order)
     _payment_fails(teller, order, customer)
     _trail(teller, lead, order)
-    print(f"\n  told in {teller.number} steps; every line above was read back from the stack")
-
-
-def _first_touch(teller: Teller, run: str) -> dict[str, Any]:
-    body = {
-        "first_name": "राहुल",
-        "last_name": "पाटील",
-        "company": f"Nordlicht {run} GmbH",
-        "email": f"rahul@nordlicht-{run}.example",
-        "phone": "+49 30 901820",
-        "country": "Germany",
-        "company_size": "50–100",
-        "industry": "Software",
-        "budget_range": "10k-50k",
-        "timeline": "0-3 months",
-        "job_title": "Head of Operations",
-        "consent": [{"channel": "email", "purpose": "marketing", "granted": True, "wording_version": "2026-03"}],
-        "attribution": {"source": "Partner One", "campaign": "autumn", "medium": "referral", "term": "crm"},
-    }
-    key = {"Idempotency-Key": f"story-{run}"}
-    with teller.step("A partner hands in a lead") as say:
-        post = {"key": "partner_api_key", "json": body, "headers": key}
-        lead: dict[str, Any] = teller.ok("POST", "/api/v1/partner/leads", expect=201, **post)
-        say(f"{lead['id']} · {lead['first_name']} {lead['last_name']} at {lead['company']}")
-        say(f"owner {_name(teller, lead['owner_id'])} ({lead['assigned_by']})")
-        say(f"score {lead['score']} = " + " + ".join(_points(lead)))
-        again = teller.ok("POST", "/api/v1/partner/leads", expect=201, **post)
-        _require(again["id"] == lead["id"], "the same key must give the same lead")
-        say("the same key again: the same lead")
-    return lead
-
-
-def _one_person_many_forms(teller: Teller, run: str) -> None:
-    email = f"eva@fjord-{run}.example"
-    body = {
-        "first_name": "Eva",
-        "last_name": "Ek",
-        "company": "Fjord AS",
-        "email": email,
-        "phone": "+47 22 12 34 56",
-        "country": "NO",
-        "consent": [{"channel": "email", "granted": False}],
-        "favourite_colour": "blue",
-    }
-    with teller.step("Sixteen impatient clicks on the website form, at once") as say:
-        with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda _: teller.call("POST", "/api/v1/leads", json=body), range(16)))
-        _require({answer.status_code for answer in answers} == {202}, "the form must always answer 202")
-        receipts = {answer.json()["receipt"] for answer in answers}
-        found = teller.ok("GET", f"/api/v1/leads?email={email}", user="admin")["leads"]
-        _require(len(found) == 1, "sixteen submissions of one person must make one lead")
-        say(f"16 × 202 with {len(receipts)} receipts that tell nothing; one lead {found[0]['id']}")
-        say(f"attribution derived: {found[0]['attribution']['source']}; unknown field kept: {found[0]['metadata']}")
-
-
-def _worked(teller: Teller, lead: dict[str, Any]) -> dict[str, Any]:
-    with teller.step("The SDR opens the ranked list, calls, and learns who decides") as say:
-        page = teller.ok("GET", "/api/v1/leads?sort=score&limit=3", user="sdr")["leads"]
-        say("best first: " + ", ".join(f"{each['company']} {each['score']}" for each in page))
-        change = {"version": lead["version"], "status": "Contacted", "authority_level": "Decision Maker"}
-        lead = teller.until("the change", lambda: _patched(teller, lead["id"], change))
-        say(f"{lead['status']} at {_clock(lead['contacted_at'])}; score still {lead['score']} until it is rescored")
-        report = teller.until("scheduled scoring", lambda: _rescored(teller, lead))
-        lead = teller.ok("GET", f"/api/v1/leads/{lead['id']}", user="sdr")
-        say(f"scheduled scoring: {report} → score {lead['score']} = " + " + ".join(_points(lead)))
-        other = teller.call("GET", f"/api/v1/leads/{lead['id']}", user="rep2")
-        _require(other.status_code == 404, "another team must not see the lead")
-        say("a seller of another team gets 404 for it")
-    return lead
-
-
-def _patched(teller: Teller, lead_id: str, change: dict[str, Any]) -> dict[str, Any] | None:
-    """The changed lead; None when somebody changed it meanwhile, after taking over the version that stands."""
-    answer = teller.call("PATCH", f"/api/v1/leads/{lead_id}", user="sdr", json=change)
-    if answer.status_code == 409:
-        change["version"] = answer.json()["current_version"]
-        return None
-    answer.raise_for_status()
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-def _rescored(teller: Teller, lead: dict[str, Any]) -> str:
-    report = teller.run_schedule("score-leads")
-    now = teller.ok("GET", f"/api/v1/leads/{lead['id']}", user="sdr")["score"]
-    return f"{report.get('looked_at', 0)} looked at" if now != lead["score"] else ""
 
 
 def _order(teller: Teller, lead: dict[str, Any], run: str) -> dict[str, Any]:
@@ -235,7 +59,7 @@ def _order(teller: Teller, lead: dict[str, Any], run: str) -> dict[str, Any]:
         waiting = teller.until("the workflow", lambda: _at(teller, order["id"], "AwaitingSignature"))
         say(f"workflow: {' → '.join(each['name'] for each in waiting['steps'])} → waits for {waiting['waits_for']}")
         deal = teller.ok("GET", f"/api/v1/opportunities/{order['opportunity_id']}", user="rep")
-        _require(deal["stage"] != "Closed Won", "submitted is not won")
+        require(deal["stage"] != "Closed Won", "submitted is not won")
         say(f"deal: {deal['stage']} {deal['probability']} %")
     with teller.step("The signed PDF comes back: executed, provisioned once, won, active") as say:
         signed = {
@@ -246,10 +70,10 @@ def _order(teller: Teller, lead: dict[str, Any], run: str) -> dict[str, Any]:
         teller.ok("POST", f"/api/v1/orders/{order['id']}/signature", user="rep", json=signed)
         progress = teller.until("the subscription", lambda: _at(teller, order["id"], "Active"))
         for each in progress["steps"]:
-            say(f"{each['name']:<16} {_clock(each['ended_at'])}  {each['actor']}")
+            say(f"{each['name']:<16} {clock(each['ended_at'])}  {each['actor']}")
         order = teller.ok("GET", f"/api/v1/orders/{order['id']}", user="rep")
         deal = teller.ok("GET", f"/api/v1/opportunities/{order['opportunity_id']}", user="rep")
-        _require(deal["stage"] == "Closed Won", "an executed, provisioned order wins the deal")
+        require(deal["stage"] == "Closed Won", "an executed, provisioned order wins the deal")
         say(f"subscription {order['stripe_subscription_id']}")
         say(f"deal {deal['stage']} on the evidence of {deal['evidence']['order_id']}")
     return order
@@ -326,7 +150,7 @@ def _usage(teller: Teller, order: dict[str, Any]) -> None:
         more = _use(teller, order, 8_500)
         say(f"8,500 more: {more['overage_units']} beyond, {more['overage_cost']} {more['currency']}" if more else "")
         over = teller.call("POST", "/api/v1/usage/events", key="usage_api_key", json=_event(order, 5_000))
-        _require(over.status_code == 402, "a spend cap must stop")
+        require(over.status_code == 402, "a spend cap must stop")
         say(f"5,000 more: 402 {over.json()['detail']}")
         report = teller.run_schedule("spend-cap-alerts")
         again = teller.run_schedule("spend-cap-alerts")
@@ -374,7 +198,7 @@ def _payment_fails(teller: Teller, order: dict[str, Any], customer: dict[str, An
         found = teller.until("the suspension", lambda: _profile(teller, order, "suspended"))
         say(f"{customer['id']}: {found['customer']['membership_status']} ({found['customer']['membership_reason']})")
         note = found["notes"][0]
-        _require(note["priority"] == "high", "a failed payment makes a high-priority note")
+        require(note["priority"] == "high", "a failed payment makes a high-priority note")
         say(f"note {note['id']} ({note['priority']}): {note['content'][:100]}")
 
 
@@ -382,7 +206,7 @@ def _trail(teller: Teller, lead: dict[str, Any], order: dict[str, Any]) -> None:
     with teller.step("The trail: every field of every version, chained") as say:
         for entity in (lead["id"], order["id"]):
             trail = teller.until("the audit", partial(_audit, teller, entity))
-            _require(not trail["faults"], f"the chain of {entity} must verify")
+            require(not trail["faults"], f"the chain of {entity} must verify")
             fields = sum(len(entry["changes"]) for entry in trail["entries"])
             say(f"{entity}: {len(trail['entries'])} versions, {fields} changed fields, chain verifies")
         counts = teller.ok("GET", "/api/v1/leads/counts", user="admin")["counts"]
@@ -394,14 +218,6 @@ def _audit(teller: Teller, entity: str) -> dict[str, Any] | None:
     return answer.json() if answer.status_code == 200 else None
 
 
-def _points(lead: dict[str, Any]) -> list[str]:
-    return [f"{part['points']} {part['factor']}" for part in lead["score_card"]["points"] if part["points"]]
-
-
-def _name(teller: Teller, user_id: str) -> str:
-    return next((name for name, user in teller.stack["users"].items() if user["id"] == user_id), user_id)
-
-
 def _counts(report: dict[str, Any]) -> str:
     return ", ".join(
         f"{count} {name.replace('_', ' ')}"
@@ -410,38 +226,9 @@ def _counts(report: dict[str, Any]) -> str:
     )
 
 
-def _clock(moment: str) -> str:
-    return datetime.fromisoformat(moment).strftime("%d/%m/%Y %H:%M:%S")
-
-
 def _year_after(day: date) -> date:
     return day.replace(year=day.year + 1) if (day.month, day.day) != (2, 29) else day.replace(year=day.year + 1, day=28)
 
 
 def _if(value: dict[str, Any], name: str, wanted: str) -> dict[str, Any] | None:
     return value if value[name] == wanted else None
-
-
-def _require(truth: bool, what: str) -> None:
-    if not truth:
-        raise StoryFailed(what)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m local.story", description=__doc__)
-    parser.add_argument("--stack", type=Path, default=Path(".local/stack.json"))
-    path = parser.parse_args().stack
-    if not path.exists():
-        print(f"✗ {path} is not there\n  why:  no stack was started here\n  next: make up", file=sys.stderr)
-        return 1
-    try:
-        tell(json.loads(path.read_text(encoding="utf-8")))
-    except (StoryFailed, httpx.HTTPError) as error:
-        hint = "make log FUNCTION=change-relay (or another function) shows what it logged"
-        print(f"\n✗ the story ends here\n  why:  {error}\n  next: {hint}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

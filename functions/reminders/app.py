@@ -1,0 +1,14 @@
+"""Scheduled reminders: missed response targets, tasks that are due, ticket blocks whose holder died."""
+
+from typing import Any
+
+from revops.bootstrap import wiring
+from revops.platform.jobs import run_job
+
+use = wiring()
+remind = use.reminders()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One run per period, whoever asks twice."""
+    return run_job("reminders", event, context, use.table, use.clock, remind)

@@ -1,0 +1,14 @@
+"""Scheduled training: learns from closed leads, and puts a model in force that is better than the one that is."""
+
+from typing import Any
+
+from revops.bootstrap import wiring
+from revops.platform.jobs import run_job
+
+use = wiring()
+train = use.train_scoring()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One run per period, whoever asks twice."""
+    return run_job("train_scoring", event, context, use.table, use.clock, train)

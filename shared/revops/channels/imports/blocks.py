@@ -1,0 +1,332 @@
+"""Rows become leads, some ten in a transaction, each block together with the verdicts on its rows.
+
+A row's verdict and its effects are one write, so a worker may be killed between any two. Blocks go out over a few
+lanes at once, one at a time on each; a block that somebody else's submission made impossible is taken apart and its
+rows go one by one. Rows that might be one person never stand in one block, nor is one looked at before the other was
+written.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from revops.channels.imports.model import ImportJob, RowVerdict, Verdict
+from revops.channels.imports.rows import ReadRow, refused
+from revops.channels.imports.store import DRY_RUN_CLAIM, KEEP, Hold, block_row, lane_key, move_lane
+from revops.crm.intake import LeadReceipt, SubmitLead
+from revops.crm.many import FindKnown, Known
+from revops.crm.model import DuplicateCheck, Lead, MatchVerdict, ValidationStatus
+from revops.crm.policies.matching import Features
+from revops.crm.reading import Reading, features_of
+from revops.crm.store import LEADS
+from revops.crm.tickets import BlockTickets, LeaseTickets
+from revops.kernel import CallContext, Clock, Conflict, Invalid
+from revops.table import ABSENT, ConditionFailed, Table, Transaction, begin, claim, claim_holder, claim_key
+
+MAX_OPERATIONS = 92
+"""Of the hundred of a transaction: what one more lead can add, and the verdicts and the lane, still fit."""
+MAX_VERDICTS = 100
+_ROOM = 12
+"""Operations that one lead takes at most."""
+_WORDS = {"email": "e-mail address", "phone": "phone, and no e-mail"}
+
+
+class Superseded(Conflict):
+    """Another worker took the import over; whatever this one still sends fails."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One block at a time, each under the version the one before left."""
+
+    number: int
+    version: int
+    thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1))
+
+
+@dataclass(slots=True)
+class _Block:
+    """Rows that will be written together."""
+
+    transaction: Transaction
+    verdicts: list[RowVerdict] = field(default_factory=list)
+    rows: list[tuple[ReadRow, Reading, str]] = field(default_factory=list)
+
+
+class StoreRows:
+    """Writes the rows of one import for one worker that holds it."""
+
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        submit: SubmitLead,
+        find: FindKnown,
+        leases: LeaseTickets,
+        job: ImportJob,
+        hold: Hold,
+        call: CallContext,
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._submit = submit
+        self._find = find
+        self._leases = leases
+        self._tickets = BlockTickets(leases, clock, job.id)
+        self._job = job
+        self._call = call
+        self._lanes = [_Lane(number, version) for number, version in enumerate(hold.lanes)]
+        self._turn = 0
+        self._sent: list[tuple[Future[list[RowVerdict]], _Block | None]] = []
+        self._written: set[str] = set()
+        self._rehearsed_rows: dict[tuple[str, str], str] = {}
+        self._expires = int((clock.now() + KEEP).timestamp())
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The versions the lanes stand at."""
+        return tuple(lane.version for lane in self._lanes)
+
+    def close(self) -> None:
+        """Ends the lanes once what they were given is done."""
+        for lane in self._lanes:
+            lane.thread.shutdown()
+
+    def __call__(self, rows: Sequence[ReadRow | RowVerdict]) -> list[RowVerdict]:
+        """The verdicts of some rows, each committed. Raises Superseded, and what the table raises: then some may be."""
+        self._written.clear()
+        self._rehearsed_rows.clear()
+        block = self._block()
+        people: list[tuple[ReadRow, Reading]] = []
+        for row in rows:
+            if isinstance(row, RowVerdict):
+                block = self._say(block, row)
+                continue
+            try:
+                people.append((row, self._submit.read(row.submission, self._call)))
+            except Invalid as error:
+                block = self._say(block, refused(row.number, error.issues[0], row.notes))
+        found = self._known([reading for _, reading in people])
+        self._tickets = BlockTickets(self._leases, self._clock, self._job.id, self._expected(people, found))
+        for (row, reading), known in zip(people, found, strict=True):
+            block = self._row(block, row, reading, known)
+        self._send(block)
+        verdicts = self._settled()
+        self._tickets.close()
+        return verdicts
+
+    # -- one row -------------------------------------------------------------------------------------------------
+
+    def _row(self, block: _Block, row: ReadRow, reading: Reading, known: Known) -> _Block:
+        if self._written.intersection(_marks(reading, searching=True)):  # may be somebody of this very chunk
+            self._send(block)
+            self._sent = [(_done(self._settled()), None)]
+            block = self._block()
+            [known] = self._known([reading])
+        if known.lead is not None and not self._job.request.dry_run:
+            self._written.update(_marks(reading, searching=False))
+            self._send_alone(row, reading)
+            return block
+        before = self._rehearsed_as(reading)
+        if before:
+            same = RowVerdict(row=row.number, verdict=Verdict.JOINED, why=f"the same as row {before}", notes=row.notes)
+            return self._say(block, same)
+        twin = known.lead or self._twin(reading, known)
+        if twin is not None:
+            return self._say(block, _joined(row, reading, twin))
+        if len(block.transaction.operations) + _ROOM > MAX_OPERATIONS:
+            self._send(block)
+            block = self._block()
+        self._written.update(_marks(reading, searching=False))
+        if self._job.request.dry_run:
+            self._rehearse(block, row, reading, known)
+        else:
+            self._compose(block, row, reading, known)
+        return block
+
+    def _compose(self, block: _Block, row: ReadRow, reading: Reading, known: Known) -> None:
+        receipt = self._submit.compose(
+            block.transaction, reading, known.account, self._call, known.resembles, self._tickets
+        )
+        block.rows.append((row, reading, receipt.lead.id))
+        block.verdicts.append(_verdict(row, reading, receipt))
+
+    def _rehearse(self, block: _Block, row: ReadRow, reading: Reading, known: Known) -> None:
+        """A dry run claims what a lead would, for itself alone."""
+        for name, value in reading.claims:
+            holder = str(row.number)
+            claim(block.transaction, DRY_RUN_CLAIM, self._rehearsed(name, value), holder, ttl=self._expires)
+        kind = Verdict.PENDING if known.resembles else Verdict.STORED
+        block.verdicts.append(RowVerdict(row=row.number, verdict=kind, why=_why(known.resembles), notes=row.notes))
+
+    def _known(self, readings: Sequence[Reading]) -> list[Known]:
+        found = self._find(readings)
+        if not self._job.request.dry_run:
+            return found
+        pairs = [pair for reading in readings for pair in reading.claims]
+        rows = self._table.get_many([claim_key(DRY_RUN_CLAIM, self._rehearsed(*pair)) for pair in pairs])
+        self._rehearsed_rows.update(
+            {pair: claim_holder(row) or "" for pair, row in zip(pairs, rows, strict=True) if row is not None}
+        )
+        return found
+
+    def _rehearsed_as(self, reading: Reading) -> str:
+        """Of a dry run: the row that had the same exclusive value before."""
+        return next((row for pair in reading.claims if (row := self._rehearsed_rows.get(pair))), "")
+
+    def _twin(self, reading: Reading, known: Known) -> Lead | None:
+        """Of a person without an exclusive value, such as one behind a shared mailbox: the lead that says exactly the
+        same of who they are, so that a list that comes twice is not taken for new people."""
+        if reading.claims:
+            return None
+        for alike in known.resembles:
+            lead = LEADS.get(self._table, alike.lead_id)
+            if lead is not None and _identity(features_of(lead)) == _identity(reading.features):
+                return lead
+        return None
+
+    def _rehearsed(self, name: str, value: str) -> str:
+        return f"{self._job.id}\0{name}\0{value}"
+
+    def _expected(self, people: Sequence[tuple[ReadRow, Reading]], found: Sequence[Known]) -> dict[str, int]:
+        """How many leads each pool will get at most, so that its tickets are leased in one write. Never too few: a
+        second block would hold numbers of the first that are still on their way."""
+        expected: dict[str, int] = {}
+        for (_, reading), known in zip(people, found, strict=True):
+            turn = None if known.lead else self._submit.turn(reading.submission, known.account)
+            if turn is not None:
+                expected[turn.pool] = expected.get(turn.pool, 0) + 1
+        return expected
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def _block(self) -> _Block:
+        return _Block(begin(self._call, self._clock.now()))
+
+    def _say(self, block: _Block, verdict: RowVerdict) -> _Block:
+        block.verdicts.append(verdict)
+        if len(block.verdicts) < MAX_VERDICTS:
+            return block
+        self._send(block)
+        return self._block()
+
+    def _lane(self) -> _Lane:
+        self._turn = (self._turn + 1) % len(self._lanes)
+        return self._lanes[self._turn]
+
+    def _send(self, block: _Block) -> None:
+        if not block.verdicts:
+            return
+        lane = self._lane()
+
+        def commit() -> list[RowVerdict]:
+            self._seal(block.transaction, lane, block.verdicts)
+            self._table.commit(block.transaction)
+            lane.version += 1
+            return block.verdicts
+
+        self._sent.append((lane.thread.submit(commit), block))
+
+    def _send_alone(self, row: ReadRow, reading: Reading) -> None:
+        """A row of somebody known: it goes the way of every single submission."""
+        lane = self._lane()
+        self._sent.append((lane.thread.submit(self._one, lane, row, reading), None))
+
+    def _one(self, lane: _Lane, row: ReadRow, reading: Reading) -> list[RowVerdict]:
+        return [self._alone(lane, row, reading)]
+
+    def _alone(self, lane: _Lane, row: ReadRow, reading: Reading) -> RowVerdict:
+        said: list[RowVerdict] = []
+
+        def also(transaction: Transaction, receipt: LeadReceipt) -> None:
+            if said and self._stands(lane) != lane.version:
+                raise Superseded("another worker has the import")
+            said[:] = [_verdict(row, reading, receipt)]
+            self._seal(transaction, lane, said)
+
+        self._submit(row.submission, self._call, None, also)
+        lane.version += 1
+        return said[0]
+
+    def _seal(self, transaction: Transaction, lane: _Lane, verdicts: Sequence[RowVerdict]) -> None:
+        transaction.put(block_row(self._job.id, sorted(verdicts, key=lambda each: each.row), self._expires), ABSENT)
+        move_lane(transaction, self._job.id, lane.number, lane.version)
+
+    def _stands(self, lane: _Lane) -> int:
+        row = self._table.get(lane_key(self._job.id, lane.number))
+        return row.version if row else 0
+
+    def _settled(self) -> list[RowVerdict]:
+        """Waits for everything that was sent. A block that failed is taken apart."""
+        verdicts: list[RowVerdict] = []
+        sent, self._sent = self._sent, []
+        for future, block in sent:
+            try:
+                verdicts += future.result()
+            except ConditionFailed as error:
+                if block is None or any(error.at(lane_key(self._job.id, lane.number)) for lane in self._lanes):
+                    raise Superseded("another worker has the import") from error
+                verdicts += self._apart(block, error)
+        return verdicts
+
+    def _apart(self, block: _Block, error: ConditionFailed) -> list[RowVerdict]:
+        """The rows of a block one by one, after somebody was quicker with one of them."""
+        lane = self._lanes[0]
+        own = {row.number for row, _, _ in block.rows}
+        plain = _Block(begin(self._call, self._clock.now()), [each for each in block.verdicts if each.row not in own])
+        for _, _, lead_id in block.rows:
+            self._tickets.lost(lead_id, error)
+        self._send(plain)
+        for row, reading, _ in block.rows:
+            self._sent.append((lane.thread.submit(self._one, lane, row, reading), None))
+        return self._settled()
+
+
+def _done(verdicts: list[RowVerdict]) -> Future[list[RowVerdict]]:
+    future: Future[list[RowVerdict]] = Future()
+    future.set_result(verdicts)
+    return future
+
+
+def _identity(person: Features) -> tuple[str, ...]:
+    address = person.email.address if person.email else ""
+    return person.first, person.last, person.company, address, person.phone
+
+
+def _marks(reading: Reading, *, searching: bool) -> list[str]:
+    """What a person is found by, or what somebody would look for who might be the same."""
+    keys = reading.features.search_keys() if searching else reading.features.blocking_keys()
+    return [*(f"{name}:{value}" for name, value in reading.claims), *keys]
+
+
+def _verdict(row: ReadRow, reading: Reading, receipt: LeadReceipt) -> RowVerdict:
+    """What became of a row that was taken."""
+    lead = receipt.lead
+    if not receipt.created:
+        return _joined(row, reading, lead)
+    pending = lead.duplicate_check is DuplicateCheck.PENDING
+    notes = row.notes
+    if lead.validation_status is not ValidationStatus.VALID:
+        notes = (*notes, f"{lead.validation_status.value}: {', '.join(lead.missing)}")
+    return RowVerdict(
+        row=row.number,
+        verdict=Verdict.PENDING if pending else Verdict.STORED,
+        lead_id=lead.id,
+        why=_why(lead.resembles),
+        notes=notes,
+    )
+
+
+def _joined(row: ReadRow, reading: Reading, lead: Lead) -> RowVerdict:
+    same = " and ".join(_WORDS.get(name, name) for name, _ in reading.claims) or "name, company and contact"
+    return RowVerdict(row=row.number, verdict=Verdict.JOINED, lead_id=lead.id, why=f"the same {same}", notes=row.notes)
+
+
+def _why(resembles: Sequence[MatchVerdict]) -> str:
+    """How alike a new lead is to people who are known, best first; not who they are, which its readers may see."""
+    if not resembles:
+        return ""
+    best = resembles[0]
+    fields = ", ".join(f"{part.field} {part.similarity:.2f}" for part in best.evidence)
+    others = f", and to {len(resembles) - 1} more" if len(resembles) > 1 else ""
+    return f"{best.score:.2f} alike to somebody known ({fields}){others}"

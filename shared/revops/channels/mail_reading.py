@@ -1,0 +1,281 @@
+"""A mail as it arrives, read: who wrote it, to whom, what they say in their own words (CAP-4).
+
+Pure. Nothing in a mail is trusted to be well formed: a header or part that cannot be read is left out, and what could
+be read stays. Sources: RFC 5322 and 2047 (headers), RFC 3834 (automatic replies), RFC 3464 (delivery reports), the
+headers Amazon SES adds to what it receives.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from email import policy
+from email.errors import MessageError
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.utils import getaddresses, parseaddr
+from html.parser import HTMLParser
+
+from revops.crm.normalise import tidy
+
+MAX_TEXT = 10_000
+"""Characters of a mail's text that are kept; the mail itself stays where it was received."""
+_PARTS = 200
+_DEPTH = 8
+_SKIPPED = frozenset({"head", "script", "style", "title", "template", "noscript"})
+_BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "blockquote", "table", "hr", "ul", "ol"})
+
+_FORWARD = re.compile(r"^\s*(?:fwd?|wg|tr|rv|i|doorst|vs|enc|pd)\s*:", re.I)
+_FORWARD_LINE = re.compile(
+    r"^[\s>*_-]*(?:forwarded message|begin forwarded message|weitergeleitete nachricht|message transf[eé]r[eé]|"
+    r"mensaje reenviado|messaggio inoltrato|doorgestuurd bericht)[\s:*_-]*$",
+    re.I,
+)
+_SENDER_LINE = re.compile(r"^[\s>*]*(?:from|von|de|da|van|från|fra|od)\s*:\**\s*(.+)$", re.I)
+_REPLY_LINE = re.compile(
+    r"^\s*(?:on\b.{4,200}\bwrote|am\b.{4,200}\bschrieb.*|le\b.{4,200}\ba écrit|el\b.{4,200}\bescribió|"
+    r"il\b.{4,200}\bha scritto|op\b.{4,200}\bschreef.*|den\b.{4,200}\bskrev.*)\s*:\s*$",
+    re.I,
+)
+_ORIGINAL_LINE = re.compile(
+    r"^[\s>_-]*(?:original message|ursprüngliche nachricht|message d'origine|mensaje original|messaggio originale|"
+    r"oorspronkelijk bericht)[\s_-]*$",
+    re.I,
+)
+_MAILBOXES = re.compile(r"^(?:mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)(?:[+.-].*)?$", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A name and an address as written; either may be empty."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What hung on a mail: its name, its type, its size in bytes."""
+
+    name: str
+    type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that was read. `text` is what the sender says, without what they quote; `original` is whose mail was
+    forwarded; `automatic` says why no person wrote it, or is empty; `verdicts` are those of the receiving service."""
+
+    message_id: str
+    sender: Sender
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    organisation: str = ""
+    original: Sender | None = None
+    automatic: str = ""
+    is_reply: bool = False
+    attachments: tuple[Attachment, ...] = ()
+    spam: bool = False
+    virus: bool = False
+
+
+def read_mail(raw: bytes) -> Mail:
+    """Reads a mail, whole or cut off, from its bytes."""
+    message = BytesParser(policy=policy.default).parsebytes(raw)
+    texts, pages, attachments, inner = _parts(message)
+    written = "\n".join(texts) or "\n".join(text_of_html(page) for page in pages)
+    said, rest = _without_quotes(written)
+    subject = _header(message, "subject")
+    forwarded = bool(_FORWARD.match(subject)) or any(_FORWARD_LINE.match(line) for line in written.splitlines())
+    identifier = _header(message, "message-id")
+    return Mail(
+        message_id=identifier or "sha256:" + hashlib.sha256(raw).hexdigest(),
+        sender=_reply_to(message),
+        recipients=_recipients(message),
+        subject=subject[:300],
+        text=(said or rest)[:MAX_TEXT],
+        organisation=_header(message, "organization") or _header(message, "organisation"),
+        original=inner or (_original(written) if forwarded else None),
+        automatic=_automatic(message),
+        is_reply=bool(_header(message, "in-reply-to") or _header(message, "references")),
+        attachments=attachments,
+        spam=_header(message, "x-ses-spam-verdict").upper() == "FAIL",
+        virus=_header(message, "x-ses-virus-verdict").upper() == "FAIL",
+    )
+
+
+def person_name(written: str) -> tuple[str, str]:
+    """First and last name out of a display name: `Rao, Asha` and `Asha Rao (Nordlicht)` are both Asha Rao."""
+    name = tidy(re.sub(r"[\"<>]|\(.*?\)|\[.*?\]", " ", written)).strip(" '")
+    if not name or "@" in name:
+        return "", ""
+    if name.count(",") == 1:
+        last, first = (part.strip() for part in name.split(","))
+        return first, last
+    first, _, last = name.rpartition(" ")
+    return (first, last) if first else (last, "")
+
+
+def text_of_html(page: str) -> str:
+    """The words of an HTML page, a line where the page breaks one."""
+    reader = _PageReader()
+    try:
+        reader.feed(page)
+        reader.close()
+    except (AssertionError, ValueError):  # what html.parser raises for some malformed declarations
+        pass
+    lines = (" ".join(line.split()) for line in "".join(reader.words).splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+class _PageReader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self._skipping = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - HTMLParser's signature
+        self._skipping += tag in _SKIPPED
+        if tag in _BREAKS:
+            self.words.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._skipping = max(0, self._skipping - (tag in _SKIPPED))
+        if tag in _BREAKS:
+            self.words.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipping:
+            self.words.append(data)
+
+
+def _parts(message: EmailMessage) -> tuple[list[str], list[str], tuple[Attachment, ...], Sender | None]:
+    """Its plain texts, its pages, what hangs on it, and the sender of a mail that hangs on it."""
+    texts: list[str] = []
+    pages: list[str] = []
+    attachments: list[Attachment] = []
+    inner: Sender | None = None
+    waiting: list[tuple[EmailMessage, int]] = [(message, 0)]
+    for _ in range(_PARTS):
+        if not waiting:
+            break
+        part, depth = waiting.pop(0)
+        kind = part.get_content_type()
+        if kind == "message/rfc822":
+            held = part.get_payload()
+            mail = held[0] if isinstance(held, list) and held else None
+            inner = inner or (_reply_to(mail) if isinstance(mail, EmailMessage) else None)
+        elif part.is_multipart() and depth < _DEPTH:
+            waiting = [(each, depth + 1) for each in part.iter_parts() if isinstance(each, EmailMessage)] + waiting
+        elif part.get_content_disposition() == "attachment" or part.get_content_maintype() != "text":
+            attachments.append(Attachment(_filename(part), kind, len(_bytes(part))))
+        else:
+            (pages if kind == "text/html" else texts).append(_text(part))
+    return [text for text in texts if text.strip()], pages, tuple(attachments), inner
+
+
+def _text(part: EmailMessage) -> str:
+    """The text of a part in whatever encoding it claims; a wrong claim costs some letters, not the text."""
+    content = _bytes(part)
+    for charset in (part.get_content_charset() or "utf-8", "utf-8"):
+        try:
+            return content.decode(charset)
+        except (LookupError, UnicodeDecodeError):
+            continue
+    return content.decode("latin-1")
+
+
+def _bytes(part: EmailMessage) -> bytes:
+    try:
+        content = part.get_payload(decode=True)
+    except (MessageError, ValueError, KeyError):
+        return b""
+    return content if isinstance(content, bytes) else b""
+
+
+def _filename(part: EmailMessage) -> str:
+    try:
+        return tidy(part.get_filename() or "")[:120]
+    except (MessageError, ValueError, KeyError, IndexError):
+        return ""
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    """A header in one line, however it is encoded; empty when it is not there or cannot be read."""
+    try:
+        value = message.get(name)
+        return "" if value is None else tidy(str(value))
+    except (MessageError, ValueError, KeyError, IndexError, AttributeError):  # what the header parser trips over
+        return ""
+
+
+def _reply_to(message: EmailMessage) -> Sender:
+    """Who is to be answered: Reply-To when it says so, with the name From gives."""
+    name, address = parseaddr(_header(message, "from"))
+    answer_name, answer = parseaddr(_header(message, "reply-to"))
+    return Sender(tidy(answer_name or name), (answer or address).strip())
+
+
+def _recipients(message: EmailMessage) -> tuple[str, ...]:
+    """The addresses it was written to; the one it was delivered to first, where the service says."""
+    written = [_header(message, name) for name in ("x-original-to", "delivered-to", "to", "cc")]
+    addresses = (address.strip().casefold() for _, address in getaddresses([each for each in written if each]))
+    return tuple(dict.fromkeys(address for address in addresses if "@" in address))[:20]
+
+
+def _automatic(message: EmailMessage) -> str:
+    """Why no person wrote this; an empty text when one did."""
+    submitted = _header(message, "auto-submitted").casefold()
+    if submitted and not submitted.startswith("no"):
+        return f"Auto-Submitted: {submitted[:40]}"
+    if message.get_content_type() == "multipart/report":
+        return "a delivery report"
+    if message.get("return-path") is not None and _header(message, "return-path") == "<>":
+        return "sent with an empty return path, as reports are"
+    precedence = _header(message, "precedence").casefold()
+    if precedence in {"bulk", "junk", "list", "auto_reply"}:
+        return f"Precedence: {precedence}"
+    for name in ("x-autoreply", "x-autorespond", "x-auto-response-suppress"):
+        if _header(message, name) and (name != "x-auto-response-suppress" or submitted):
+            return f"an automatic reply ({name})"
+    if message.get("list-id") is not None or message.get("list-unsubscribe") is not None:
+        return "sent to a list"
+    address = parseaddr(_header(message, "from"))[1]
+    if _MAILBOXES.match(address.partition("@")[0]):
+        return "sent by a mailbox that nobody reads"
+    return ""
+
+
+def _without_quotes(text: str) -> tuple[str, str]:
+    """What the sender says, and the whole without the marks of quoting."""
+    said: list[str] = []
+    lines = text.replace("\r", "").splitlines()
+    for number, line in enumerate(lines):
+        two = f"{line.rstrip()} {lines[number + 1].strip()}" if number + 1 < len(lines) else line
+        if _ORIGINAL_LINE.match(line) or _FORWARD_LINE.match(line) or _REPLY_LINE.match(line) or _REPLY_LINE.match(two):
+            break
+        if _SENDER_LINE.match(line) and _is_header_block(lines[number : number + 5]):
+            break
+        if not line.lstrip().startswith(">"):
+            said.append(line)
+    whole = "\n".join(line.lstrip("> ") for line in lines)
+    return "\n".join(said).strip(), whole.strip()
+
+
+def _is_header_block(lines: list[str]) -> bool:
+    """Whether these lines are the head of a quoted mail: several of the names such heads have, in any language."""
+    return sum(bool(re.match(r"^[\s>*]*[^\W\d_][\w ]{1,20}\s*:\**\s*\S", line)) for line in lines) >= 3
+
+
+def _original(text: str) -> Sender | None:
+    """Whose mail a forwarded text is, by the first line that names a sender with an address."""
+    for line in text.replace("\r", "").splitlines():
+        found = _SENDER_LINE.match(line)
+        if not found:
+            continue
+        written = re.sub(r"\[mailto:([^\]]+)\]", r"<\1>", found.group(1)).replace("*", "")
+        name, address = parseaddr(written)
+        if "@" in address:
+            return Sender(tidy(name), address.strip())
+    return None

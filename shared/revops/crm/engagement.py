@@ -1,0 +1,123 @@
+"""What people do that is worth points: each thing once, in a bounded list on the lead (LEAD-3, LEAD-5, CAP-6).
+
+| claim | value | holder |
+|---|---|---|
+| `engagement` | lead, event, ref | lead |
+
+The list on the lead is what scoring reads: the newest 50, because what is older has decayed. That the same event about
+the same thing counts once is proved by a claim in the same transaction, which no list has to remember and which stays:
+the repeat of an event that has long left the list still counts nothing.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from revops.crm.model import Engagement, Lead, LeadStatus
+from revops.crm.store import LEADS
+from revops.kernel import CallContext, Clock, Invalid, Unavailable
+from revops.table import ConditionFailed, Contention, Table, begin, claim, claim_key, release
+
+MOST = 50
+"""Events that a lead keeps."""
+_ATTEMPTS = 20
+_MERGES = 10
+
+
+class RecordEngagement:
+    """Counts what a person did, once, and has the lead scored anew."""
+
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+
+    def __call__(self, lead_id: str, event: str, ref: str, call: CallContext, at: datetime | None = None) -> bool:
+        """True when this call counted it; False when the same event with the same `ref` counted before, or when there
+        is nobody to count it for: the lead is not there, or was converted and is archived. What a merged lead did is
+        the lead's it was merged into. `at` is when it happened, now unless told; a time to come is now. Raises Invalid
+        without a `ref`, Unavailable when the lead never rests."""
+        value = _value(lead_id, event, ref)
+        for _ in self._attempts():
+            if self._table.get(claim_key("engagement", value)) is not None:
+                return False
+            lead = standing_lead(self._table, lead_id)
+            if lead is None or lead.status is LeadStatus.CONVERTED:
+                return False
+            now = self._clock.now()
+            transaction = begin(call, now)
+            claim(transaction, "engagement", value, lead.id)
+            events = _newest((*lead.engagement, Engagement(event=event, at=min(at or now, now), ref=ref)))
+            if events != lead.engagement:  # else it is older than all that are kept
+                LEADS.update(transaction, lead.revised(now, engagement=events, rescore_at=now))
+            try:
+                self._table.commit(transaction)
+            except (ConditionFailed, Contention):
+                continue
+            return True
+        raise Unavailable("this lead is being changed by many; try again shortly", retry_after=1)
+
+    def take_back(
+        self, lead_id: str, event: str, ref: str, call: CallContext, *, since: datetime | None = None
+    ) -> bool:
+        """Uncounts what turned out to be no person's doing, so that it may still count once when a person does it.
+        `since` spares what happened before. False when there is nothing to take back."""
+        value = _value(lead_id, event, ref)
+        for _ in self._attempts():
+            row = self._table.get(claim_key("engagement", value))
+            if row is None:
+                return False
+            lead = standing_lead(self._table, lead_id)
+            counted = [done for done in lead.engagement if (done.event, done.ref) == (event, ref)] if lead else []
+            if lead is None or not counted or any(since and done.at < since for done in counted):
+                return False
+            now = self._clock.now()
+            kept = tuple(done for done in lead.engagement if done not in counted)
+            transaction = begin(call, now)
+            release(transaction, "engagement", value)
+            LEADS.update(transaction, lead.revised(now, engagement=kept, rescore_at=now))
+            try:
+                self._table.commit(transaction)
+            except (ConditionFailed, Contention):
+                continue
+            return True
+        raise Unavailable("this lead is being changed by many; try again shortly", retry_after=1)
+
+    def _attempts(self) -> Iterator[int]:
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._sleep(min(0.4, 0.01 * 2**attempt) * self._jitter())
+            yield attempt
+
+
+def standing_lead(table: Table, lead_id: str) -> Lead | None:
+    """The lead, or the one that it was merged into; None when there is none."""
+    for _ in range(_MERGES):
+        lead = LEADS.get(table, lead_id)
+        if lead is None or not lead.merged_into:
+            return lead
+        lead_id = lead.merged_into
+    return None
+
+
+def _value(lead_id: str, event: str, ref: str) -> str:
+    """What the claim is on. The lead that was named, not the one it was merged into: a link keeps naming the former."""
+    if not ref:
+        raise Invalid.field(
+            "ref", "LEAD-3 engagement", "says what was done to", "the id of a message, a page, a meeting"
+        )
+    return f"{lead_id}|{event}|{ref}"
+
+
+def _newest(events: tuple[Engagement, ...]) -> tuple[Engagement, ...]:
+    """In the order in which they happened, the last of them."""
+    return tuple(sorted(events, key=lambda done: done.at)[-MOST:])

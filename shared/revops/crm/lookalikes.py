@@ -1,0 +1,52 @@
+"""Whom a person resembles: candidates by the keys they share, compared and explained (CAP-11)."""
+
+from collections.abc import Iterable
+
+from revops.crm.known import known_today
+from revops.crm.model import Lead, MatchDecision, MatchVerdict
+from revops.crm.policies.matching import Features, MatchRules, matcher
+from revops.crm.reading import features_of
+from revops.crm.store import LEADS, lead_key, matched_lead, standing
+from revops.table import Query, Table, present
+
+MOST = 5
+"""How many lookalikes a lead names."""
+
+
+def lookalikes(
+    table: Table, person: Features, rules: MatchRules, *, but: str = "", consistent: bool = False
+) -> tuple[MatchVerdict, ...]:
+    """Who else a person resembles, best first, at most five. A lead that was merged is compared as it was and named by
+    the one it went into; `but` is the person's own lead."""
+    return among(table, candidates(table, person, rules, consistent=consistent), person, rules, but=but)
+
+
+def among(
+    table: Table, leads: Iterable[Lead], person: Features, rules: MatchRules, *, but: str = ""
+) -> tuple[MatchVerdict, ...]:
+    """Whom of some leads a person resembles, as `lookalikes` says it."""
+    compared, found = matcher(rules), dict[str, MatchVerdict]()
+    one = compared.values(person)
+    for lead in leads:
+        features = features_of(lead)
+        if lead.id == but or compared.score(one, compared.values(features)) is None:
+            continue
+        stands = standing(table, lead)
+        if stands is None or stands.id == but:
+            continue
+        told = compared.verdict(stands.person_id, stands.id, person, features)
+        best = found.get(stands.id)
+        if told.decision is not MatchDecision.DIFFERENT and (best is None or told.score > best.score):
+            found[stands.id] = told
+    return tuple(sorted(found.values(), key=lambda each: -each.score)[:MOST])
+
+
+def candidates(table: Table, person: Features, rules: MatchRules, *, consistent: bool = False) -> Iterable[Lead]:
+    """The leads that share a key with a person, at most as many as the rules say. While somebody waits for an answer
+    the person's own keys are asked; those with the names swapped are when it is looked at again after the commit."""
+    named: dict[str, None] = {}
+    for key in person.search_keys() if consistent else person.blocking_keys():
+        page = table.query(Query(pk=f"MATCH#{key}", limit=rules.max_candidates, consistent=consistent))
+        named.update((lead_id, None) for row in page.rows if (lead_id := matched_lead(row)))
+    keys = [lead_key(lead_id) for lead_id in list(named)[: rules.max_candidates]]
+    return known_today(table, LEADS.load_all(present(table.get_many(keys, False)))) if keys else []

@@ -1,0 +1,339 @@
+"""An import from its request to its result file."""
+
+import itertools
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from revops.channels.imports.model import ImportState, RowVerdict, Verdict
+from revops.crm.consent import CONSENTS
+from revops.crm.store import LEADS
+from revops.kernel import Refused
+from revops.table import Key, Put, Transaction
+from tests.builders.clock import ManualClock
+from tests.builders.crm import CALL, submission
+from tests.builders.imports import ATTRIBUTION, SELLER, Importing, Killed, bring, leads, person
+from tests.builders.lists import csv_file
+from tests.builders.memory_table import MemoryTable
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    return MemoryTable()
+
+
+@pytest.fixture
+def importing(table: MemoryTable) -> Importing:
+    return Importing(table, "sdr-1", "sdr-2", "sdr-3")
+
+
+def kinds_in(transaction: Transaction) -> set[str]:
+    return {operation.row.kind for operation in transaction.operations if isinstance(operation, Put)}
+
+
+def wrong(importing: Importing, import_id: str, expected: list[object]) -> list[object]:
+    """What did not become of its row what must."""
+    got = {verdict.row: verdict for verdict in importing.verdicts(import_id)}
+    assert len(got) == len(expected)
+    return [each for each in expected if not _fits(each, got)]
+
+
+def _fits(each: object, got: dict[int, RowVerdict]) -> bool:
+    row, verdict, rule, joins = (getattr(each, name) for name in ("row", "verdict", "rule", "joins"))
+    said = got[row]
+    ruled = said.issue.rule if said.issue else ""
+    return (said.verdict, ruled) == (verdict, rule) and (not joins or said.lead_id == got[joins].lead_id)
+
+
+# ── every row its verdict ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.mission("CAP-7", "CAP-8", "CAP-9", "CAP-10", "CAP-11")
+@pytest.mark.fault("R30", "S14")
+def test_every_row_of_a_list_with_every_kind_of_broken_row_gets_its_verdict(
+    importing: Importing, table: MemoryTable
+) -> None:
+    content, expected, kinds = csv_file(20261120, 400)
+    assert len(kinds) > 20, kinds
+    import_id = importing.bring(content)
+    status = importing.status(import_id)
+    assert status.job.state is ImportState.COMPLETED
+    assert wrong(importing, import_id, list(expected)) == []
+    assert status.progress.counts == Counter(each.verdict for each in expected)
+    made = [each for each in expected if each.verdict in ("stored", "pending")]
+    assert len(leads(table)) == len(made)
+    assert len({lead.person_id for lead in leads(table)}) == len(made)
+
+
+@pytest.mark.mission("CAP-7", "CAP-12")
+def test_owners_get_the_same_number_and_no_ticket_is_lost(importing: Importing, table: MemoryTable) -> None:
+    content, _, _ = csv_file(3, 200)
+    importing.bring(content)
+    counts = Counter(lead.owner_id for lead in leads(table))
+    assert max(counts.values()) - min(counts.values()) <= 1
+    pool = json.loads(table.rows[Key("TICKET#sdr", "TICKET")].doc)
+    back = sum(last - first + 1 for first, last in pool.get("back", []))
+    assert pool["next"] - back == len(leads(table))
+
+
+@pytest.mark.mission("CAP-7", "CAP-11")
+@pytest.mark.fault("R30")
+def test_the_same_file_again_adds_nothing_nor_does_a_changed_one(importing: Importing, table: MemoryTable) -> None:
+    content, expected, _ = csv_file(5, 200)
+    first = importing.bring(content)
+    stood = {lead.id for lead in leads(table)}
+    again = importing.bring(content)
+    assert importing.status(again).job.repeats == first
+    assert {lead.id for lead in leads(table)} == stood
+    verdicts = {verdict.row: verdict for verdict in importing.verdicts(again)}
+    for verdict in importing.verdicts(first):
+        same = verdicts[verdict.row]
+        assert same.lead_id == verdict.lead_id
+        assert same.verdict is (Verdict.REFUSED if verdict.verdict is Verdict.REFUSED else Verdict.JOINED)
+    other = importing.bring(content + b"\r\n")
+    assert importing.status(other).job.repeats == ""
+    assert {lead.id for lead in leads(table)} == stood
+    assert importing.status(other).progress.counts[Verdict.JOINED] == sum(e.verdict != "refused" for e in expected)
+
+
+@pytest.mark.mission("CAP-7")
+def test_another_word_about_the_same_file_is_another_import(importing: Importing) -> None:
+    line = person("meyer")
+    bring(importing, line)
+    other = bring(importing, line, attribution=ATTRIBUTION | {"campaign": "spring"})
+    assert importing.status(other).job.repeats == ""
+
+
+# ── killed, twice, cancelled ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.fault("R30", "R3")
+@pytest.mark.parametrize("step", range(1, 34, 3))
+def test_a_worker_killed_at_any_commit_is_gone_on_from_without_a_lost_or_double_row(
+    importing: Importing, table: MemoryTable, step: int
+) -> None:
+    clock = importing.clock
+    assert isinstance(clock, ManualClock)
+    content, expected, _ = csv_file(step, 110)
+    import_id = importing.upload(content)
+    commits = [0]
+
+    def count(transaction: Transaction) -> None:
+        commits[0] += 1
+        if commits[0] >= step:
+            raise Killed
+
+    table.before_commit = count
+    with pytest.raises(Killed):
+        importing.run(import_id)
+    table.before_commit = lambda _: None
+    clock.advance(minutes=20)
+    importing.finish(import_id)
+    assert importing.status(import_id).job.state is ImportState.COMPLETED
+    assert wrong(importing, import_id, list(expected)) == []
+    made = [each for each in expected if each.verdict in ("stored", "pending")]
+    assert len(leads(table)) == len(made)
+    assert importing.status(import_id).progress.rows == len(expected)
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.fault("R30")
+def test_a_worker_whose_time_is_up_hands_on(importing: Importing, table: MemoryTable) -> None:
+    content, expected, _ = csv_file(9, 220)
+    import_id = importing.upload(content)
+    importing.queued.append(import_id)
+    for seconds in (10.0, 10.0, 10.0, 900.0):
+        importing.run(importing.queued.pop(), seconds_left=itertools.repeat(seconds).__next__)
+    assert importing.queued == []
+    assert importing.status(import_id).job.state is ImportState.COMPLETED
+    assert wrong(importing, import_id, list(expected)) == []
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.fault("R16", "R1")
+def test_a_message_that_comes_twice_finds_another_worker_or_nothing_to_do(
+    importing: Importing, table: MemoryTable
+) -> None:
+    content, expected, _ = csv_file(11, 120)
+    import_id = importing.upload(content)
+    seen: list[str] = []
+
+    def step_in(_: Transaction) -> None:
+        if len(seen) == 0:
+            seen.append("")
+            seen[0] = importing.run(import_id)
+
+    started = [0]
+
+    def later(transaction: Transaction) -> None:
+        started[0] += 1
+        if started[0] == 5:
+            step_in(transaction)
+
+    table.before_commit = later
+    importing.finish(import_id)
+    assert seen == ["another worker has it"]
+    assert importing.run(import_id) == "settled before"
+    assert wrong(importing, import_id, list(expected)) == []
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.fault("R30")
+def test_a_worker_taken_for_dead_can_commit_nothing_any_more(importing: Importing, table: MemoryTable) -> None:
+    clock = importing.clock
+    assert isinstance(clock, ManualClock)
+    content, expected, _ = csv_file(13, 150)
+    import_id = importing.upload(content)
+    started, taken = [0], [0]
+
+    def take_over(_: Transaction) -> None:
+        started[0] += 1
+        if started[0] == 12:
+            taken[0] = 1
+            clock.advance(minutes=20)
+            importing.run(import_id)
+
+    table.before_commit = take_over
+    outcome = importing.run(import_id)
+    assert taken == [1]
+    assert outcome == "another worker took it over"
+    assert importing.status(import_id).job.state is ImportState.COMPLETED
+    assert wrong(importing, import_id, list(expected)) == []
+    assert len(leads(table)) == sum(each.verdict in ("stored", "pending") for each in expected)
+
+
+@pytest.mark.mission("CAP-7")
+def test_a_cancelled_import_stops_and_what_is_done_stays_done(importing: Importing, table: MemoryTable) -> None:
+    content, _, _ = csv_file(15, 200)
+    import_id = importing.upload(content)
+    started = [0]
+
+    def cancel(_: Transaction) -> None:
+        started[0] += 1
+        if started[0] == 20:
+            importing.cancel(import_id, SELLER)
+
+    table.before_commit = cancel
+    importing.run(import_id)
+    status = importing.status(import_id)
+    assert status.job.state is ImportState.CANCELLED
+    assert 0 < status.progress.rows < 200
+    assert len(importing.result(import_id).splitlines()) >= status.progress.rows
+    stored = len(leads(table))
+    assert importing.cancel(import_id, SELLER).job.state is ImportState.CANCELLED
+    importing.finish(import_id)
+    assert len(leads(table)) == stored
+    again = importing.bring(content)
+    assert importing.status(again).job.state is ImportState.COMPLETED
+
+
+@pytest.mark.mission("CAP-7", "CAP-11")
+@pytest.mark.fault("R18")
+def test_somebody_quicker_costs_a_block_and_no_row(importing: Importing, table: MemoryTable) -> None:
+    """The same person comes by another channel between the look and the commit."""
+    names = "adler bruno corvin dante elster falke gamba hodak ibisch jurek kolbe lodar munzo nerval opitz".split()
+    lines = [person(name) for name in names]
+    met = [0]
+
+    def meanwhile(transaction: Transaction) -> None:
+        if met[0] == 0 and LEADS.kind in kinds_in(transaction):
+            met[0] = 1
+            importing.submit(submission(email="corvin@corvin.example", last_name="Other", phone=""), CALL)
+
+    table.before_commit = meanwhile
+    import_id = bring(importing, *lines)
+    counts = importing.status(import_id).progress.counts
+    assert counts == {Verdict.STORED: len(names) - 1, Verdict.JOINED: 1}
+    assert len(leads(table)) == len(names)
+
+
+# ── what a row says ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.mission("CAP-9")
+def test_a_rows_own_consent_goes_before_the_imports(importing: Importing, table: MemoryTable) -> None:
+    header = b"E-Mail,Country,Consent,consent whatsapp,wording version\n"
+    bring(importing, b"a@a1.example,DE,no,ja,2026-09", b"b@b1.example,DE,,,", header=header)
+    said = {lead.email: CONSENTS.require(table, lead.person_id) for lead in leads(table)}
+    first = {entry.channel: (entry.granted, entry.wording_version) for entry in said["a@a1.example"].entries}
+    assert first == {"email": (False, "2026-09"), "whatsapp": (True, "2026-09")}
+    second = {entry.channel: (entry.granted, entry.source) for entry in said["b@b1.example"].entries}
+    assert second == {"email": (True, "import")}
+
+
+@pytest.mark.mission("CAP-8", "CAP-9", "CAP-10")
+def test_a_refusal_names_field_and_rule_and_what_would_be_accepted(importing: Importing) -> None:
+    import_id = bring(importing, person("one"), consent=[])
+    [verdict] = importing.verdicts(import_id)
+    assert verdict.issue is not None
+    assert (verdict.issue.field, verdict.issue.rule) == ("consent", "CAP-9 consent-required-eu-eea-uk")
+    assert "granted" in verdict.issue.accepted
+    import_id = bring(importing, person("two"), attribution={"source": "Fair"})
+    [verdict] = importing.verdicts(import_id)
+    assert verdict.issue is not None
+    assert (verdict.issue.field, verdict.issue.rule) == ("attribution.campaign", "CAP-8 attribution-required")
+
+
+@pytest.mark.mission("CAP-10")
+def test_an_incomplete_row_is_stored_and_says_what_is_missing(importing: Importing, table: MemoryTable) -> None:
+    import_id = bring(importing, b",,,x@y1.example,12,US")
+    [verdict] = importing.verdicts(import_id)
+    assert verdict.verdict is Verdict.STORED
+    assert verdict.notes[0].startswith("Invalid: ")
+    assert "phone" in verdict.notes[0]
+
+
+@pytest.mark.mission("CAP-11")
+def test_a_row_that_waits_says_why_and_not_who(importing: Importing, table: MemoryTable) -> None:
+    first = b"Asha,Rao,Nordlicht Optik,asha@nordlicht-optik.example,+442070123456,GB"
+    second = first.replace(b"asha@", b"a.rao@")
+    import_id = bring(importing, first, second)
+    waits = importing.verdicts(import_id)[1]
+    assert waits.verdict is Verdict.PENDING
+    assert "last_name 1.00" in waits.why
+    assert leads(table)[0].id not in waits.why
+
+
+# ── what is wrong with a file as a whole ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.mission("CAP-7", "CAP-10")
+@pytest.mark.parametrize(
+    ("content", "said", "field", "rule"),
+    [
+        (b"", {}, "file", "header"),
+        (b"E-Mail,Colour\na@b.example,red\n", {}, "columns.Colour", "unknown-column"),
+        (b"E-Mail,mail\na@b.example,c@d.example\n", {}, "columns.email", "one-column-per-field"),
+        (b"Company,Country\nA,GB\n", {}, "columns", "CAP-10 reachable"),
+        (b"E-Mail\na@b.example\n", {"columns": {"Stand": "metadata.stand"}}, "columns.Stand", "no-such-column"),
+        (b"E-Mail,Boss\na@b.example,x\n", {"columns": {"Boss": "owner_id"}}, "columns.Boss", "no-such-field"),
+        (b"PK\x03\x04rest of a workbook", {}, "file", "csv"),
+        (b"\xd0\xcf\x11\xe0rest of a workbook", {}, "file", "csv"),
+    ],
+)
+def test_a_file_that_does_not_fit_fails_naming_what_would(
+    importing: Importing, table: MemoryTable, content: bytes, said: dict[str, Any], field: str, rule: str
+) -> None:
+    asked: dict[str, Any] = {"columns": {}, "attribution": ATTRIBUTION} | said
+    import_id = importing.bring(content, **asked)
+    job = importing.status(import_id).job
+    assert job.state is ImportState.FAILED
+    assert (job.problems[0].field, job.problems[0].rule) == (field, rule)
+    assert job.problems[0].accepted
+    assert leads(table) == []
+    with pytest.raises(Refused):
+        importing.read.result_url(import_id, SELLER)
+
+
+@pytest.mark.mission("CAP-7")
+def test_headers_are_recognised_by_their_words(importing: Importing, table: MemoryTable) -> None:
+    header = "VORNAME;Family_Name;Société;E-Mail Address;Telefon;Land;Boss\n".encode()
+    bring(
+        importing, "Jörg;Groß;Löwe AG;joerg@loewe.example;030 901820;DE;x".encode(), header=header, columns={"boss": ""}
+    )
+    [lead] = leads(table)
+    assert (lead.first_name, lead.last_name, lead.company) == ("Jörg", "Groß", "Löwe AG")
+    assert lead.validation_status == "Valid"

@@ -1,0 +1,336 @@
+"""Two leads of one person made one, and two again."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from revops.access import Policy
+from revops.crm.consent import CONSENTS, Consent, RecordConsent, SendGate
+from revops.crm.duplicates import PAIRS, pair_id
+from revops.crm.intake import SubmitLead
+from revops.crm.merging import MERGES, MergeLeads, UndoMerge
+from revops.crm.model import Channel, DuplicateCheck, Lead, LeadStatus
+from revops.crm.rechecking import RecheckLead
+from revops.crm.service import ChangeLead, LeadChange, LeadQuery, ReadLeads
+from revops.crm.store import LEADS, current_person, person_key, submissions_of
+from revops.crm.submission import ConsentStatement
+from revops.kernel import CallContext, Forbidden, NotFound, Principal, Refused, Role, Unavailable
+from revops.settings import SettingsReader
+from revops.table import CursorSigner, Row, Transaction, begin, holder_of
+from tests.builders.clock import ManualClock
+from tests.builders.crm import CALL, FixedRoster, submission, submit_lead
+from tests.builders.memory_table import MemoryTable
+
+NO = (ConsentStatement(channel="email", granted=False),)
+YES = (ConsentStatement(channel="email", granted=True),)
+
+
+def sdr(identifier: str) -> CallContext:
+    return CallContext(Principal(identifier, Role.SDR), request_id="r")
+
+
+class Desk:
+    """Leads of one owner, merged and undone."""
+
+    def __init__(self, *owners: str) -> None:
+        self.table, self.clock = MemoryTable(), ManualClock()
+        self.settings = SettingsReader(self.table, ttl=0)
+        self.submit: SubmitLead = submit_lead(self.table, clock=self.clock, roster=FixedRoster(*(owners or ("sdr-1",))))
+        self.merge = MergeLeads(self.table, self.clock, Policy())
+        self.undo = UndoMerge(self.table, self.clock, Policy())
+        self.change = ChangeLead(self.table, self.clock, Policy())
+        self.recheck = RecheckLead(self.table, self.clock, self.settings)
+        self.say = RecordConsent(self.table, self.clock, sleep=lambda _: None)
+
+    def lead(self, **said: Any) -> Lead:
+        self.clock.advance(minutes=1)
+        return self.submit(submission(**said), CALL).lead
+
+    def now(self, lead: Lead) -> Lead:
+        return LEADS.require(self.table, lead.id)
+
+    def two(self) -> tuple[Lead, Lead]:
+        """Somebody known by a company address, and the same person by a private one."""
+        first = self.lead(job_title="", industry="", consents=YES)
+        return first, self.lead(
+            email="asha.rao@gmail.com", phone="+49 30 901821", job_title="CTO", company_size="", consents=YES
+        )
+
+    def facts(self) -> dict[Any, tuple[Any, ...]]:
+        """All that stands, as a business sees it: no versions, no times of change."""
+        return {key: _fact(row) for key, row in self.table.rows.items() if row.kind != "MERGE"}
+
+
+def _fact(row: Row) -> tuple[Any, ...]:
+    doc = json.loads(row.doc) if row.doc else {}
+    for name in ("version", "modified_at", "rescore_at", "resembles_at"):
+        doc.pop(name, None)
+    index = {name: entry for name, entry in row.index.items() if name != "due"}
+    return row.kind, doc, index
+
+
+@pytest.mark.mission("CAP-11")
+def test_the_survivor_gets_what_it_lacks_and_what_differs_is_kept_on_the_merge() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    record = desk.merge(first.id, second.id, CALL)
+    survivor, merged = desk.now(first), desk.now(second)
+    assert (survivor.job_title, survivor.email, survivor.phone) == ("CTO", first.email, first.phone)
+    assert {(each.field, each.kept, each.other) for each in record.differences} == {
+        ("email", "asha.rao@nordlicht.example", "asha.rao@gmail.com"),
+        ("phone", "+49 30 901820", "+49 30 901821"),
+    }
+    assert MERGES.require(desk.table, record.id).merged == second
+    assert merged.merged_into == first.id
+    assert merged.email == "asha.rao@gmail.com", "nothing is taken from the merged lead"
+    assert survivor.merged_from == (second.id,)
+
+
+@pytest.mark.mission("CAP-11")
+def test_the_value_to_stand_can_be_chosen_field_by_field() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    desk.merge(first.id, second.id, CALL, {"phone": second.id, "email": first.id})
+    assert (desk.now(first).phone, desk.now(first).email) == (second.phone, first.email)
+
+
+@pytest.mark.mission("CAP-11")
+def test_the_merged_lead_leaves_the_lists_and_is_found_as_the_survivor() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    desk.merge(first.id, second.id, CALL)
+    read = ReadLeads(desk.table, Policy(), lambda: CursorSigner(b"local-signing-key"))
+    assert [lead.id for lead in read.list(LeadQuery(), sdr("sdr-1")).leads] == [first.id]
+    assert [lead.id for lead in read.list(LeadQuery(email=second.email), sdr("sdr-1")).leads] == [first.id]
+    again = desk.submit(submission(email=second.email), CALL)
+    assert (again.created, again.lead.id) == (False, first.id)
+    assert len(submissions_of(desk.table, first.id)) == 1
+    alike = desk.lead(email="asha.rao@gmx.de", phone="+49 30 901821")
+    assert [told.lead_id for told in alike.resembles] == [first.id], (
+        "compared with the merged one, told as the survivor"
+    )
+
+
+@pytest.mark.mission("CAP-9", "CAP-11")
+def test_a_refusal_of_either_is_not_overruled_by_an_older_grant_of_the_other() -> None:
+    desk = Desk()
+    granted = desk.lead(consents=YES)
+    refused = desk.lead(email="asha.rao@gmail.com", consents=NO)
+    desk.merge(refused.id, granted.id, CALL)
+    record = CONSENTS.require(desk.table, refused.person_id)
+    assert [said.granted for said in record.entries] == [True, False]
+    assert not record.marketing
+    assert not desk.now(refused).gdpr_consent
+
+
+@pytest.mark.mission("CAP-9", "CAP-11")
+@pytest.mark.fault("S21")
+def test_a_later_grant_by_the_public_form_does_not_lift_a_refusal() -> None:
+    desk = Desk()
+    refused = desk.lead(consents=NO)
+    stranger = desk.lead(email="asha.rao@gmail.com", consents=YES, channel=Channel.FORM, attribution=None)
+    desk.merge(refused.id, stranger.id, CALL)
+    record = CONSENTS.require(desk.table, refused.person_id)
+    assert [said.granted for said in record.entries] == [False, True, False]
+    assert not record.marketing
+
+
+@pytest.mark.mission("CAP-9")
+@pytest.mark.fault("S21")
+def test_what_is_said_to_a_merged_person_is_said_to_the_survivor() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    desk.merge(first.id, second.id, CALL)
+    no = Consent(channel="email", purpose="marketing", granted=False, at=desk.clock.now())
+    desk.say(second.person_id, [no], CALL)  # the unsubscribe link of a mail from before the merge
+    assert current_person(desk.table, second.person_id) == first.person_id
+    assert not CONSENTS.require(desk.table, first.person_id).marketing
+    assert not desk.now(first).gdpr_consent
+    with pytest.raises(Refused):
+        SendGate(desk.table, desk.clock).enter(begin(CALL, desk.clock.now()), second.person_id, "email", "MSG_1")
+
+
+@pytest.mark.mission("CAP-9")
+@pytest.mark.fault("S21")
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_merge_waits_for_a_message_that_is_on_its_way(side: int) -> None:
+    desk = Desk()
+    pair = desk.two()
+    transaction = begin(CALL, desk.clock.now())
+    SendGate(desk.table, desk.clock).enter(transaction, pair[side].person_id, "email", "MSG_1")
+    desk.table.commit(transaction)
+    before = desk.facts()
+    with pytest.raises(Unavailable):
+        desk.merge(pair[0].id, pair[1].id, CALL)
+    assert desk.facts() == before
+    desk.clock.advance(seconds=13)
+    desk.merge(pair[0].id, pair[1].id, CALL)
+
+
+@pytest.mark.mission("CAP-11")
+def test_merging_again_and_the_other_way_round_is_the_same_merge() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    record = desk.merge(first.id, second.id, CALL)
+    after = desk.facts()
+    assert desk.merge(first.id, second.id, CALL).id == record.id
+    assert desk.merge(second.id, first.id, CALL).id == record.id
+    assert desk.facts() == after
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.fault("R19")
+def test_a_into_b_and_b_into_a_at_once_end_in_one() -> None:
+    desk = Desk()
+    first, second = desk.two()
+
+    def the_other_way(_: Transaction) -> None:
+        desk.table.before_commit = lambda _: None
+        desk.merge(second.id, first.id, CALL)
+
+    desk.table.before_commit = the_other_way
+    record = desk.merge(first.id, second.id, CALL)
+    assert record.survivor.id == second.id, "the one that was quicker stands"
+    assert desk.now(first).merged_into == second.id
+    assert desk.now(second).merged_into == ""
+
+
+def _changes(desk: Desk, first: Lead, second: Lead) -> list[Callable[[], object]]:
+    withdrawn = Consent(channel="email", purpose="marketing", granted=False, at=desk.clock.now())
+    third = desk.lead(email="rao@nordlicht.example", last_name="Rao-Meier")
+    return [
+        lambda: desk.change(first.id, LeadChange(version=desk.now(first).version, job_title="CEO"), CALL),
+        lambda: desk.change(second.id, LeadChange(version=desk.now(second).version, industry="Mining"), CALL),
+        lambda: desk.say(first.person_id, [withdrawn], CALL),
+        lambda: desk.say(second.person_id, [withdrawn], CALL),
+        lambda: desk.merge(third.id, second.id, CALL),
+        lambda: desk.submit(submission(email=second.email, timeline="now", interest_product="API"), CALL),
+    ]
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.fault("R3", "R19", "S21")
+@pytest.mark.parametrize("which", range(6))
+def test_nothing_that_happens_in_between_is_lost(which: int) -> None:
+    """Whatever is committed between the look and the commit of a merge, the merge sees it or fails."""
+    desk = Desk()
+    first, second = desk.two()
+    between = _changes(desk, first, second)[which]
+
+    def meanwhile(_: Transaction) -> None:
+        desk.table.before_commit = lambda _: None
+        between()
+
+    desk.table.before_commit = meanwhile
+    try:
+        desk.merge(first.id, second.id, CALL)
+    except Refused:
+        assert which == 4, "only another merge of the same lead stands in the way"
+        assert desk.now(second).merged_into not in ("", first.id)
+        return
+    survivor = desk.now(first)
+    assert desk.now(second).merged_into == first.id
+    record = CONSENTS.require(desk.table, first.person_id)
+    assert record.marketing == (which not in (2, 3)) == survivor.gdpr_consent
+    if which == 0:
+        assert survivor.job_title == "CEO"
+    if which == 1:
+        assert survivor.industry == "Mining"
+    if which == 5:
+        assert survivor.interest_product == "API"
+
+
+@pytest.mark.mission("CAP-11")
+def test_undone_at_once_everything_is_as_it_was() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    desk.recheck(second.id, "event-1")
+    assert desk.now(second).duplicate_check is DuplicateCheck.PENDING
+    before = desk.facts()
+    record = desk.merge(first.id, second.id, CALL)
+    assert desk.facts() != before
+    undone = desk.undo(record.id, CALL)
+    assert undone.undone_at is not None
+    after = desk.facts()
+    pair = PAIRS.require(desk.table, pair_id(first.id, second.id))
+    assert pair.undone
+    for facts in (before, after):
+        facts.pop(PAIRS.key(pair.id))
+    roles = person_key(second.person_id)
+    assert after.pop(roles)[1]["lead"] == before.pop(roles)[1]["lead"] == second.id
+    assert after == before
+    assert desk.undo(record.id, CALL) == undone, "undoing again is the same undoing"
+    assert holder_of(desk.table, "email", "asha.rao@gmail.com") == second.id
+
+
+@pytest.mark.mission("CAP-11")
+def test_what_was_changed_since_stays_with_the_survivor() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    record = desk.merge(first.id, second.id, CALL)
+    desk.change(first.id, LeadChange(version=desk.now(first).version, timeline="next year"), CALL)
+    no = Consent(channel="email", purpose="marketing", granted=False, at=desk.clock.now() + timedelta(minutes=1))
+    desk.say(first.person_id, [no], CALL)
+    desk.undo(record.id, CALL)
+    assert (desk.now(first).timeline, desk.now(first).job_title) == ("next year", "")
+    for lead in (first, second):
+        assert not CONSENTS.require(desk.table, lead.person_id).marketing, "a withdrawal holds for both"
+        assert not desk.now(lead).gdpr_consent
+
+
+@pytest.mark.mission("CAP-11")
+def test_an_undoing_that_cannot_be_says_why() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    third = desk.lead(email="rao@gmx.de", phone="")
+    earlier = desk.merge(first.id, second.id, CALL)
+    later = desk.merge(first.id, third.id, CALL)
+    with pytest.raises(Refused, match="undo the last merge first"):
+        desk.undo(earlier.id, CALL)
+    other = desk.lead(email="else@gmx.de", phone="")
+    final = desk.merge(other.id, first.id, CALL)
+    with pytest.raises(Refused, match="itself merged"):
+        desk.undo(later.id, CALL)
+    for record in (final, later, earlier):
+        desk.undo(record.id, CALL)
+    for lead in (first, second, third, other):
+        assert desk.now(lead).merged_into == ""
+        assert desk.now(lead).merged_from == ()
+        assert holder_of(desk.table, "email", lead.email) == lead.id
+
+
+@pytest.mark.mission("CAP-11", "SAFE-1")
+@pytest.mark.fault("S1", "S19")
+def test_only_who_may_change_both_merges_them_and_nobody_else_learns_of_either() -> None:
+    desk = Desk("a", "b")
+    mine, theirs = desk.lead(), desk.lead(email="asha.rao@gmail.com")
+    with pytest.raises(NotFound) as hidden:
+        desk.merge(mine.id, theirs.id, sdr("a"))
+    with pytest.raises(NotFound) as absent:
+        desk.merge(mine.id, "LEAD_nobody", sdr("a"))
+    assert str(hidden.value).replace(theirs.id, "") == str(absent.value).replace("LEAD_nobody", "")
+    with pytest.raises(Forbidden):
+        desk.merge(mine.id, theirs.id, CallContext(Principal("s", Role.SUPPORT)))
+    record = desk.merge(mine.id, theirs.id, CALL)
+    with pytest.raises(NotFound):
+        desk.undo(record.id, sdr("a"))
+    with pytest.raises(Forbidden):
+        desk.undo(record.id, CallContext(Principal("s", Role.SUPPORT)))
+
+
+@pytest.mark.mission("CAP-11", "LEAD-8")
+def test_a_converted_lead_survives() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    transaction = begin(CALL, desk.clock.now())
+    LEADS.update(transaction, desk.now(second).revised(desk.clock.now(), status=LeadStatus.CONVERTED))
+    desk.table.commit(transaction)
+    with pytest.raises(Refused, match="let it survive"):
+        desk.merge(first.id, second.id, CALL)
+    desk.merge(second.id, first.id, CALL)
+    assert desk.now(first).merged_into == second.id
+    with pytest.raises(Refused):
+        desk.change(first.id, LeadChange(version=desk.now(first).version, job_title="CEO"), CALL)

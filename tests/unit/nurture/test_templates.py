@@ -1,0 +1,147 @@
+"""Messages written out: every value escaped for its place, links that count, headers nobody can forge (LEAD-5, S15)."""
+
+import json
+from email import message_from_string
+from typing import Any
+
+import pytest
+
+from revops.crm.links import Links, Purpose
+from revops.nurture.ports import MailMessage
+from revops.nurture.templates import (
+    Footer,
+    MailTemplate,
+    NurtureTemplates,
+    Recipient,
+    plain_text,
+    write_line,
+    write_mail,
+)
+from tests.builders.nurture import NamedLinks, Nurture
+
+FOOTER = Footer(html='<a href="{{unsubscribe_url}}">Leave</a>', text="Leave: {{unsubscribe_url}}")
+
+
+def recipient(**values: str) -> Recipient:
+    return Recipient("LEAD_1", "PER_1", "MSG_1", "a@b.example", values)
+
+
+def written(subject: str = "Hi", html: str = "<p>Hi</p>", text: str = "", **values: str) -> MailMessage:
+    template = MailTemplate(subject=subject, html=html, text=text)
+    return write_mail(template, FOOTER, recipient(**values), NamedLinks(), "en")
+
+
+@pytest.mark.mission("LEAD-5")
+def test_a_mail_has_both_parts_links_that_tell_and_the_headers_to_unsubscribe_by() -> None:
+    mail = written(
+        "Hello {{first_name}}",
+        '<p>See <a class="x" href="https://x.example/a?b=1&amp;c=2">this</a></p>',
+        first_name="Asha",
+    )
+    unsubscribe = "https://t.example/u/PER_1/email/MSG_1"
+    click = "https://t.example/c/LEAD_1/MSG_1?https://x.example/a?b=1&c=2"
+    assert mail.subject == "Hello Asha"
+    assert mail.text == f"See this: {click}\n\nLeave: {unsubscribe}\n"
+    assert f'<a class="x" href="{click.replace("&", "&amp;")}">this</a>' in mail.html
+    assert f'<a href="{unsubscribe}">Leave</a>' in mail.html
+    assert '<img src="https://t.example/o/LEAD_1/MSG_1" alt=""' in mail.html
+    assert mail.headers == {
+        "List-Unsubscribe": f"<{unsubscribe}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def test_the_links_are_signed_and_read_back() -> None:
+    links = Links("https://api.example", b"k" * 32)
+    mail = write_mail(
+        MailTemplate(subject="Hi", html='<a href="https://x.example/größe">x</a>'), FOOTER, recipient(), links, "de"
+    )
+    token = mail.text.split("/t/click/")[1].split()[0]
+    claim = links.read(token, Purpose.CLICK)
+    assert (claim.lead_id, claim.message_id, claim.target) == ("LEAD_1", "MSG_1", "https://x.example/gr%C3%B6%C3%9Fe")
+    left = links.read(mail.headers["List-Unsubscribe"].split("/t/unsubscribe/")[1].rstrip(">"), Purpose.UNSUBSCRIBE)
+    assert (left.person_id, left.channel) == ("PER_1", "email")
+
+
+@pytest.mark.fault("S15")
+@pytest.mark.parametrize("name", ["Eve\r\nBcc: all@x.example", "Eve\nX: y", "Eve\u2028Bcc: z", "Eve\x00\x0bBcc: z"])
+def test_a_name_cannot_start_a_header(name: str) -> None:
+    lead = Nurture().lead(first_name="Asha").model_copy(update={"first_name": name})
+    to = Recipient.of(lead, "MSG_1", "a@b.example", NurtureTemplates())
+    mail = write_mail(MailTemplate(subject="Hi {{first_name}}", html="<p>x</p>"), FOOTER, to, NamedLinks(), "en")
+    assert mail.subject.splitlines() == [mail.subject]
+    assert set(message_from_string(f"Subject: {mail.subject}\nTo: {mail.to}\n\nx").keys()) == {"Subject", "To"}
+
+
+def test_a_value_is_escaped_for_the_place_it_stands_in() -> None:
+    name = '"><script>alert(1)</script>&{{company}}'
+    mail = written(
+        "{{first_name}}",
+        '<p title="{{first_name}}">{{first_name}} <a href="https://x.example/?n={{first_name}}">go</a></p>',
+        "{{first_name}} https://x.example/?n={{first_name}}",
+        first_name=name,
+        company="secret",
+    )
+    assert "<script>" not in mail.html
+    assert "secret" not in mail.html + mail.text, "a value is never read as a template"
+    assert "https://x.example/?n=%22%3E%3Cscript%3E" in mail.html
+    assert mail.text.startswith(name + " https://t.example/c/")
+    assert mail.subject == name
+
+
+@pytest.mark.parametrize("script", ["राहुल पाटील", "山田 太郎", "محمد", "Ολγα", "Zoë O’Neill", "🙂"])
+def test_any_script_goes_through(script: str) -> None:
+    mail = written("{{first_name}}", "<p>{{first_name}}</p>", "", first_name=script)
+    assert script in mail.subject
+    assert script in mail.text
+    assert script in mail.html
+    json.dumps(mail.subject).encode()
+
+
+def test_what_is_empty_gets_its_fallback() -> None:
+    mail = written("Hi {{first_name|there}}", "<p>{{company| your <company> }}{{job_title}}</p>", "", first_name=" ")
+    assert mail.subject == "Hi there"
+    assert "&lt;company&gt;" in mail.html
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"subject": "{{password}}", "html": "<p>x</p>"},
+        {"subject": "{{first_name", "html": "<p>x</p>"},
+        {"subject": "two\nlines", "html": "<p>x</p>"},
+        {"subject": "x" * 201, "html": "<p>x</p>"},
+        {"subject": "x", "html": "<script>x</script>"},
+        {"subject": "x", "html": '<p onclick="x()">x</p>'},
+        {"subject": "x", "html": '<a href="javascript:x()">x</a>'},
+        {"subject": "x", "html": "<p>{{}}</p>"},
+        {"subject": "x", "html": "<p>x</p>", "text": "{{owner.email}}"},
+        {"subject": "", "html": "<p>x</p>"},
+        {"subject": "x", "html": "<p>x</p>", "bcc": "y@x.example"},
+    ],
+)
+def test_a_template_that_cannot_be_right_is_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        MailTemplate.model_validate(broken)
+
+
+def test_a_footer_without_a_way_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="unsubscribe_url"):
+        Footer.model_validate({"html": "<p>x</p>", "text": "{{unsubscribe_url}}"})
+
+
+def test_text_is_made_of_html() -> None:
+    page = "<head><title>t</title></head><h1>Hi &amp; welcome</h1><p>One<br>two   three</p><ul><li>a<li>b</ul>"
+    page += "<p><a href='https://x.example'>https://x.example</a> <a href='mailto:a@b.example'>us</a></p>"
+    assert plain_text(page) == "Hi & welcome\n\nOne\ntwo three\n\n- a\n- b\n\nhttps://x.example us: mailto:a@b.example"
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("de", "Willk"), ("de_AT", "Willk"), ("fr", "Welc"), ("en", "Welc")])
+def test_a_language_that_is_missing_falls_back_to_english(wanted: str, found: str) -> None:
+    mail = NurtureTemplates().mail("welcome-1", wanted)
+    assert mail is not None
+    assert mail.subject.startswith(found)
+
+
+def test_a_line_is_one_line() -> None:
+    assert write_line("Call {{first_name}}", recipient(first_name="A\nB")) == "Call A B"
