@@ -7,5 +7,5 @@ from revops.bootstrap import wiring
 use = wiring()
 api = use.api()
 add_tracking_routes(api, use.tracking_use_cases())
-add_page_event_routes(api, use.record_page_events)
+add_page_event_routes(api, use.page_event_use_cases())
 handler = api

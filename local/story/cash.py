@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from local.story.teller import StoryFailed, Teller, clock, require
+from local.story.teller import StoryFailed, Teller, clock, name_of, require
 
 _PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 
@@ -70,7 +70,7 @@ def _order(teller: Teller, lead: dict[str, Any], run: str) -> dict[str, Any]:
         teller.ok("POST", f"/api/v1/orders/{order['id']}/signature", user="rep", json=signed)
         progress = teller.until("the subscription", lambda: _at(teller, order["id"], "Active"))
         for each in progress["steps"]:
-            say(f"{each['name']:<16} {clock(each['ended_at'])}  {each['actor']}")
+            say(f"{each['name']:<16} {clock(each['ended_at'])}  {name_of(teller, each['actor'])}")
         order = teller.ok("GET", f"/api/v1/orders/{order['id']}", user="rep")
         deal = teller.ok("GET", f"/api/v1/opportunities/{order['opportunity_id']}", user="rep")
         require(deal["stage"] == "Closed Won", "an executed, provisioned order wins the deal")

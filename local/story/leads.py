@@ -33,7 +33,7 @@ def _first_touch(teller: Teller, run: str) -> dict[str, Any]:
         "last_name": "पाटील",
         "company": f"Nordlicht {run} GmbH",
         "email": f"rahul@nordlicht-{run}.example",
-        "phone": "+49 30 901820",
+        "phone": f"+4930{uuid.uuid4().int % 10**7:07d}",
         "country": "Germany",
         "company_size": "50–100",
         "industry": "Software",
@@ -101,7 +101,7 @@ def _six_more_ways_in(teller: Teller, run: str) -> None:
             },
         )
         report = _imported(teller, run)
-        say(f"import: {report['rows_read']} rows, {report['stored']} stored, {report['refused']} refused by a rule")
+        say(f"import: {report['rows_read']} rows: {_verdicts(report)}")
         ways: tuple[tuple[str, Callable[[], list[dict[str, Any]]]], ...] = (
             ("WhatsApp", lambda: _by_phone(teller, number)),
             ("call", lambda: _by_phone(teller, caller)),
@@ -117,10 +117,11 @@ def _six_more_ways_in(teller: Teller, run: str) -> None:
 
 
 def _person(first: str, email: str) -> dict[str, Any]:
+    surname = "".join(chr(ord("a") + int(digit, 16)) for digit in uuid.uuid4().hex[:9]).title()
     return {
         "first_name": first,
-        "last_name": "Lind",
-        "company": f"{first} Werke GmbH",
+        "last_name": surname,  # of nobody in an earlier telling, whom she would be taken for
+        "company": f"{surname} Werke GmbH",
         "email": email,
         "phone": f"+4930{uuid.uuid4().int % 10**7:07d}",
         "country": "DE",
@@ -157,6 +158,10 @@ def _imported(teller: Teller, run: str) -> dict[str, Any]:
     status: dict[str, Any] = teller.until("the import", done)
     require(status["state"] == "Completed", f"the import must end well: {status['problems']}")
     return status
+
+
+def _verdicts(report: dict[str, Any]) -> str:
+    return ", ".join(f"{report[each]} {each}" for each in ("stored", "joined", "pending", "refused"))
 
 
 def _by_email(teller: Teller, email: str) -> list[dict[str, Any]]:
@@ -206,7 +211,7 @@ def _rescored(teller: Teller, lead: dict[str, Any]) -> str:
 
 
 def _in_words(hint: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in hint.items() if value not in ("", None))
+    return f"{hint['factor']} {hint['value']}: +{hint['gain']}, to {hint['score']}"
 
 
 def _nurtured(teller: Teller, lead: dict[str, Any]) -> None:
@@ -242,18 +247,29 @@ def _looks_like_another(teller: Teller, lead: dict[str, Any], run: str) -> None:
         twin = {name: lead[name] for name in ("first_name", "last_name", "company", "phone", "country")}
         headers = {"Idempotency-Key": f"story-twin-{run}"}
         body = twin | {"email": f"rahul.patil.{run}@gmail.com", "consent": _CONSENT, "attribution": _ORIGIN}
-        teller.ok("POST", "/api/v1/partner/leads", expect=201, key="partner_api_key", json=body, headers=headers)
-        pair = teller.until("the pair on the review list", lambda: _pair(teller, lead))
+        post = {"key": "partner_api_key", "json": body, "headers": headers}
+        made = teller.ok("POST", "/api/v1/partner/leads", expect=201, **post)
+        pair = teller.until("the pair on the review list", lambda: _pair(teller, lead["id"], made["id"]))
         say(f"pair {pair['id']}: {_evidence(pair)}")
-        merged = teller.ok(
-            "POST", f"/api/v1/duplicates/{pair['id']}/decision", user="admin", json={"decision": "merge"}
-        )
-        say(f"merged: {merged.get('merge', merged).get('id', '')}")
+        path = f"/api/v1/duplicates/{pair['id']}/decision"
+        teller.ok("POST", path, user="admin", json={"decision": "merge", "survivor_id": lead["id"]})
+        twin_id = made["id"]
+        gone = teller.until("the merge", lambda: _merged_into(teller, twin_id))
+        say(f"{twin_id} is part of {gone['merged_into']}")
+        merge = teller.ok("POST", f"/api/v1/merges/{gone['merge_id']}/undo", user="admin")
+        back = teller.ok("GET", f"/api/v1/leads/{twin_id}", user="admin")
+        require(not back.get("merged_into"), "an undone merge leaves two leads")
+        say(f"taken back by {name_of(teller, merge['undone_by'])}: two again, each with what was its own")
 
 
-def _pair(teller: Teller, lead: dict[str, Any]) -> dict[str, Any] | None:
+def _pair(teller: Teller, *lead_ids: str) -> dict[str, Any] | None:
     pairs = teller.ok("GET", "/api/v1/duplicates", user="admin")["pairs"]
-    return next((pair for pair in pairs if lead["id"] in str(pair)), None)
+    return next((pair for pair in pairs if all(lead_id in str(pair) for lead_id in lead_ids)), None)
+
+
+def _merged_into(teller: Teller, lead_id: str) -> dict[str, Any] | None:
+    lead: dict[str, Any] = teller.ok("GET", f"/api/v1/leads/{lead_id}", user="admin")
+    return lead if lead.get("merged_into") else None
 
 
 def _evidence(pair: dict[str, Any]) -> str:
@@ -270,14 +286,15 @@ def _converted_and_back(teller: Teller, run: str) -> None:
         _changed(teller, "PATCH", path, path, known)
         found = dict.fromkeys(("budget", "authority", "need", "timeline"), _MET)
         report = _changed(teller, "PUT", path, f"{path}/qualification", {"bant": found})
-        say(f"BANT 4 of 4 met; risk {report['risk']['level']}: {report['risk']['reason']}")
+        say(f"BANT {report['risk']['met']} of 4 met; risk {report['risk']['level']}: {report['risk']['because']}")
         _changed(teller, "POST", path, f"{path}/qualification/outcome", {"outcome": "accepted"})
         teller.until("a score above 70", lambda: _scored_above(teller, path, 70))
         offer = teller.ok("GET", f"{path}/conversion/proposal", user="sdr")
         require(offer["possible"], f"nothing may stand in its way: {offer['obstacles']}")
         made = _changed(teller, "POST", path, f"{path}/conversion", {})
         say(f"{made['account_id']} · {made['contact_id']} · {made['opportunity_id']}")
-        say(f"deal worth {made['value']['minor'] / 100:,.0f} {made['value']['currency']}, by {made['converted_by']}")
+        worth, who = made["value"], name_of(teller, made["converted_by"])
+        say(f"deal worth {worth['minor'] / 100:,.0f} {worth['currency']}, converted by {who}")
         again = teller.call("POST", f"{path}/conversion", user="sdr", json={"version": made["version"]})
         require(again.json()["account_id"] == made["account_id"], "asked again, the answer is the same")
         back = _changed(teller, "POST", path, f"{path}/conversion/undo", {})

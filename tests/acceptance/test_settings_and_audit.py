@@ -21,7 +21,7 @@ def test_a_plan_shows_the_difference_and_what_it_would_have_meant_and_writes_not
     for difference in plan["differences"]:
         assert now["content"][difference["field"]] == difference["old"]
         assert wanted[difference["field"]] == difference["new"]
-    assert "newest leads would score differently" in plan["preview"][0]
+    assert "leads would score differently" in plan["preview"][0]
     assert len(plan["preview"]) > 1
     assert stack.ok("GET", _PATH, user="admin") == now
     assert stack.ok("POST", f"{_PATH}/plan", user="admin", json={"content": now["content"]})["differences"] == []

@@ -47,6 +47,10 @@ MANAGED_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
 AUDIT_WRITER = "ChangeRelayFunction"
 SWEEPER = "HousekeepingFunctionRole"
 AUDIT_KEYS = {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["AUDIT#*"]}}
+# Their leads change by what a further submission adds.
+INTAKE = tuple(
+    f"{name}FunctionRole" for name in ("LeadIntake", "LeadImport", "ChannelWorker", "HubspotWorker", "CrmApi")
+)
 INDEXES = ["due", "gsi1", "gsi2", "gsi3", "gsi4"]
 MOST_LAYER_BYTES = 50_000_000
 # With every other layer: Lambda takes 250 MB unzipped.
@@ -266,6 +270,14 @@ def the_table_is_scanned_by_the_sweeper_alone(template: Template) -> Breaches:
                 yield f"{name}: {action}: lists are queries, and writes are transactions or conditional"
 
 
+def who_takes_leads_in_may_remove_what_they_were_known_by(template: Template) -> Breaches:
+    """A name that is completed takes the place of the match entry it was found by before."""
+    held = {(name, action) for name, said in statements(template) for action in as_list(said["Action"])}
+    for name in INTAKE:
+        if (name, "dynamodb:DeleteItem") not in held:
+            yield f"{name}: dynamodb:DeleteItem: a lead that is completed leaves match entries and claims"
+
+
 def only_the_relay_writes_audit_entries(template: Template) -> Breaches:
     writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
     writes |= {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete"}
@@ -409,6 +421,12 @@ def _allow(action: str, resource: Any) -> Callable[[Template], None]:
     return planted
 
 
+def _forbid_removal(template: Template) -> None:
+    for policy in template["Resources"]["LeadIntakeFunctionRole"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            statement["Action"] = [each for each in as_list(statement["Action"]) if each != "dynamodb:DeleteItem"]
+
+
 def _undeny_the_relay(template: Template) -> None:
     for policy in template["Resources"]["ChangeRelayFunctionRole"]["Properties"]["Policies"]:
         document = policy["PolicyDocument"]
@@ -441,6 +459,7 @@ CONVENTIONS: list[tuple[Convention, Callable[[Template], None]]] = [
     (no_permission_is_a_wildcard, _allow("dynamodb:GetItem", "*")),
     (no_permission_is_a_wildcard, _allow("dynamodb:*", {"Fn::GetAtt": ["Table", "Arn"]})),
     (the_table_is_scanned_by_the_sweeper_alone, _allow("dynamodb:Scan", {"Fn::GetAtt": ["Table", "Arn"]})),
+    (who_takes_leads_in_may_remove_what_they_were_known_by, _forbid_removal),
     (only_the_relay_writes_audit_entries, _drop("AWS::IAM::Role", "CrmApiFunctionRole", "ManagedPolicyArns")),
     (only_the_relay_writes_audit_entries, _undeny_the_relay),
     (every_function_has_a_log_group_with_retention, _drop("AWS::Logs::LogGroup", "CrmApiLogs", "RetentionInDays")),

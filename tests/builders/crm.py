@@ -16,11 +16,12 @@ CALL = CallContext(Principal("user-1", Role.ADMIN), request_id="req-1", ip="203.
 
 
 class FixedRoster:
-    """A roster of given SDRs. Everybody else is there as well, but for those in `away`."""
+    """A roster of given SDRs. Everybody else is there and sells as well, but for those in `away` and in `others`."""
 
     def __init__(self, *people: str, away: Iterable[str] = ()) -> None:
         self.people = list(people)
         self.away = set(away)
+        self.others: set[str] = set()
         self.working: dict[str, int] = {}
 
     def sdrs(self) -> list[str]:
@@ -28,6 +29,9 @@ class FixedRoster:
 
     def present(self, user_ids: AbstractSet[str]) -> frozenset[str]:
         return frozenset(user_ids - self.away)
+
+    def sellers(self, user_ids: AbstractSet[str]) -> frozenset[str]:
+        return frozenset(user_ids - self.away - self.others)
 
     def zone(self, user_id: str) -> str:
         return ""

@@ -88,7 +88,7 @@ class Importing:
         self.settings = SettingsReader(table, ttl=3600)
         roster = FixedRoster(*(people or ("sdr-1", "sdr-2")))
         self.submit = SubmitLead(table, self.clock, self.ids, self.settings, roster, sleep=lambda _: None)
-        self._lookups = ThreadPoolExecutor(2)
+        self._lookups = ThreadPoolExecutor(4)
         self._holders = itertools.count()
         policy = Policy()
         self.request = RequestImport(table, self.clock, self.ids, policy, self.files)

@@ -18,6 +18,7 @@ class KnownCallers:
     def __init__(self, *users: Principal, keys: Mapping[str, frozenset[str]] | None = None) -> None:
         self.users = {user.id: user for user in users}
         self.keys = dict(keys or {})
+        self.rates: dict[str, int] = {}
 
     def token(self, claims: Mapping[str, str]) -> Principal:
         if claims.get("token_use") != "access" or claims.get("sub") not in self.users:
@@ -27,7 +28,8 @@ class KnownCallers:
     def key(self, presented: str) -> Principal:
         if presented not in self.keys:
             raise Unauthenticated("this key is not valid")
-        return Principal(f"key:{presented}", Role.INTEGRATION, scopes=self.keys[presented])
+        rate = self.rates.get(presented, 0)
+        return Principal(f"key:{presented}", Role.INTEGRATION, scopes=self.keys[presented], rate_per_minute=rate)
 
 
 @dataclass(frozen=True, slots=True)

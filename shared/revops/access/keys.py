@@ -16,6 +16,8 @@ SCOPES = frozenset({"engagement:write", "leads:write", "usage:write", "webinar:w
 """What a key may be good for."""
 LONGEST_OVERLAP = timedelta(days=7)
 _SLOT_SECONDS = 10
+_BLOCKS = 50
+"""Into how many blocks a slot is dealt out: five writes a second at most, and as many processes go short of none."""
 
 
 class IssueKey:
@@ -146,16 +148,19 @@ class HoldRate:
         self._held: dict[str, tuple[int, int]] = {}
 
     def __call__(self, principal: Principal, call: CallContext, cost: int = 1) -> None:
-        """Takes `cost` requests of a key's rate; a rate of 0 is none. Raises TooManyRequests when there is none."""
+        """Takes `cost` requests of a key's rate; a rate of 0 is none. Raises TooManyRequests when there is none,
+        Invalid for what would never fit, however long one waits."""
         if not principal.rate_per_minute:
             return
         now = self._clock.now()
         slot = slot_of(now, _SLOT_SECONDS)
         per_slot = max(1, math.ceil(principal.rate_per_minute * _SLOT_SECONDS / 60))
+        if cost > per_slot:
+            raise Invalid(f"{cost} at once never fit: this key may send at most {per_slot} in {_SLOT_SECONDS} s")
         slot_held, held = self._held.get(principal.id, (slot, 0))
         held = held if slot_held == slot else 0
         while held < cost:
-            block = max(cost - held, math.ceil(per_slot / 10))
+            block = max(cost - held, math.ceil(per_slot / _BLOCKS))
             taken = take_block(self._table, principal.id, slot, now, call, per_slot=per_slot, block=block)
             if not taken:
                 self._held[principal.id] = (slot, held)

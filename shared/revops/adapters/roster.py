@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from revops.access import USERS, User
 from revops.access.store import users_with_role
 from revops.analytics.store import rollup_key
+from revops.crm.policies.assignment import OWNERS
 from revops.crm.store import OPEN_STATUSES
 from revops.kernel import Clock, Role
 from revops.table import Table
@@ -38,6 +39,10 @@ class TableRoster:
     def present(self, user_ids: AbstractSet[str]) -> frozenset[str]:
         found, moment = self._read(user_ids), self._clock.now()
         return frozenset(name for name, user in found.items() if user is not None and user.present(moment))
+
+    def sellers(self, user_ids: AbstractSet[str]) -> frozenset[str]:
+        there, found = self.present(user_ids), self._read(user_ids)
+        return frozenset(name for name in there if (user := found[name]) is not None and user.role in OWNERS)
 
     def zone(self, user_id: str) -> str:
         known = next((user for user in (self._sdrs or (0.0, []))[1] if user.id == user_id), None)

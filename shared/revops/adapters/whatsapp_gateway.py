@@ -18,6 +18,8 @@ VENDOR_BASE: Final = "https://graph.facebook.com"
 VERSION: Final = "v23.0"
 _TIMEOUT: Final = httpx.Timeout(4.0, connect=1.5, pool=0.5)
 _LONGEST: Final = 7.0
+_READY: Final = 1.0
+"""What reading the secret may take of it; a message that would leave later does not leave."""
 _MOST_BYTES: Final = 100_000
 _PAUSE: Final = 5.0
 _MENDED_BY_HAND: Final = 60.0
@@ -67,7 +69,10 @@ class HttpWhatsapp:
         return self._send(to, "text", {"preview_url": False, "body": text})
 
     def _send(self, to: str, kind: str, content: Mapping[str, Any]) -> str:
+        asked = self._monotonic()
         secret = self._secret()
+        if self._monotonic() - asked > _READY:  # kept from now on, so that the next try is at once
+            raise Unavailable("the secret whatsapp came too late", retry_after=_PAUSE)
         message = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",

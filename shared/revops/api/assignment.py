@@ -61,4 +61,4 @@ def add_assignment_routes(api: Api, use: AssignmentUseCases) -> None:
     def post_owner(lead_id: str, body: OwnerChange) -> LeadView:
         call = api.user_call()
         lead = use.reassign(lead_id, body, call)
-        return LeadView.of(lead, names_others=use.read.sees_everybody(call))
+        return LeadView.of(lead, names_others=use.read.sees_everybody(call), consents=use.read.consents(lead))

@@ -1,9 +1,11 @@
 """What people do on the company's pages, as web analytics tell it (LEAD-3, LEAD-5)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from revops.access import HoldRate
 from revops.crm.page_events import PageEventBatch, PageOutcome, RecordPageEvents
 from revops.platform.http import Api
 
@@ -28,7 +30,15 @@ class PageResults(BaseModel):
     results: list[PageResult]
 
 
-def add_page_event_routes(api: Api, record: Callable[[], RecordPageEvents]) -> None:
+@dataclass(frozen=True, slots=True)
+class PageEventUseCases:
+    """What the route calls."""
+
+    record: Callable[[], RecordPageEvents]
+    hold_rate: Callable[[], HoldRate]
+
+
+def add_page_event_routes(api: Api, use: PageEventUseCases) -> None:
     """Registers the route."""
 
     @api.post(
@@ -41,5 +51,7 @@ def add_page_event_routes(api: Api, record: Callable[[], RecordPageEvents]) -> N
         security=[{"apiKey": []}],
     )
     def post_page_events(body: PageEventBatch) -> PageResults:
-        outcomes = record()(body.events, api.key_call(SCOPE))
+        call = api.key_call(SCOPE)
+        use.hold_rate()(call.principal, call, cost=len(body.events))
+        outcomes = use.record()(body.events, call)
         return PageResults(results=[PageResult(index=n, outcome=outcome) for n, outcome in enumerate(outcomes)])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from revops.api.leads import LeadUseCases
     from revops.api.meta import MetaUseCases
     from revops.api.operations import OperationUseCases
+    from revops.api.page_events import PageEventUseCases
     from revops.api.qualification import QualificationUseCases
     from revops.api.records import RecordUseCases
     from revops.api.scoring import ScoringUseCases
@@ -108,6 +109,11 @@ class Wiring(StreamWiring):
             lambda: TrackMessage(self.table, self.clock, self.settings, self.record_engagement()),
             lambda: Unsubscribe(self.clock, self.record_consent()),
         )
+
+    def page_event_use_cases(self) -> PageEventUseCases:
+        from revops.api.page_events import PageEventUseCases
+
+        return PageEventUseCases(self.record_page_events, lambda: self.hold_rate)
 
     def record_page_events(self) -> RecordPageEvents:
         from revops.crm.page_events import RecordPageEvents

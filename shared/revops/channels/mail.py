@@ -13,13 +13,14 @@ from urllib.parse import unquote_plus
 from pydantic import Field
 
 from revops.channels.mail_reading import Mail, Sender, person_name, read_mail
+from revops.channels.touch import Touch
 from revops.crm.activities import ACTIVITIES, Activity, ActivityType
 from revops.crm.intake import SubmitLead
 from revops.crm.model import Channel, Lead
 from revops.crm.normalise import canonical_email, tidy
 from revops.crm.submission import AttributionClaim, LeadSubmission
 from revops.inbox import InboxEntry, ReceiveSignal, Settlement, Signal
-from revops.kernel import CallContext, Clock, Invalid, Refused, canonical_json, parse_json
+from revops.kernel import CallContext, Clock, Conflict, Invalid, Refused, canonical_json, parse_json
 from revops.settings import SettingsDocument, SettingsReader
 from revops.table import ConditionFailed, Table, begin
 
@@ -101,8 +102,7 @@ class TakeMail:
         refusal = _refusal(mail, author, rules)
         if refusal:
             raise Refused(refusal)
-        receipt = self._submit(submission_of(mail, author, rules), call)
-        lead = receipt.lead
+        lead, created = self._lead(submission_of(mail, author, entry.id, rules), call)
         if mail.is_reply:
             self._engage(lead.id, "reply", f"mail:{_digest(mail)}", call)
         transaction = begin(call, self._clock.now())
@@ -114,11 +114,23 @@ class TakeMail:
             self._table.commit(transaction)
         except ConditionFailed:
             return "settled meanwhile"  # by another worker, with the same effects
-        return "lead created" if receipt.created else "lead touched"
+        return "lead created" if created else "lead touched"
+
+    def _lead(self, submission: LeadSubmission, call: CallContext) -> tuple[Lead, bool]:
+        """The lead of a mail, and whether it was made for it."""
+        try:
+            receipt = self._submit(submission, call)
+        except Conflict as error:
+            if error.retryable:
+                raise
+            # The same object, read before under other rules.
+            return Touch(self._table, self._clock, self._submit, self._settlement).lead(submission, call), False
+        return receipt.lead, receipt.created
 
 
-def submission_of(mail: Mail, author: Sender, rules: MailRules) -> LeadSubmission:
-    """What a mail says of its author. Where it came from is derived from the address that was written to (CAP-8)."""
+def submission_of(mail: Mail, author: Sender, key: str, rules: MailRules) -> LeadSubmission:
+    """What a mail says of its author. Where it came from is derived from the address that was written to (CAP-8). The
+    key is the stored object's: a Message-ID is its sender's word, and two mails may bear one."""
     first, last = person_name(author.name)
     to = next((address for address in mail.recipients if address in rules.campaigns), "") or _ours(mail, rules)
     said = {"subject": mail.subject[:500], "message": mail.text[:500]}
@@ -133,7 +145,7 @@ def submission_of(mail: Mail, author: Sender, rules: MailRules) -> LeadSubmissio
         phone="",
         told=AttributionClaim(source=to[:120], campaign=tidy(rules.campaigns.get(to, ""))[:120], medium="email"),
         metadata={name: value for name, value in said.items() if value},
-        idempotency_key=f"mail:{_digest(mail)}",
+        idempotency_key=key,
     )
 
 

@@ -8,17 +8,21 @@ headers Amazon SES adds to what it receives.
 import hashlib
 import re
 from dataclasses import dataclass
-from email import policy
 from email.errors import MessageError
 from email.message import EmailMessage
 from email.parser import BytesParser
+from email.policy import EmailPolicy
 from email.utils import getaddresses, parseaddr
 from html.parser import HTMLParser
+from typing import Any, cast
 
 from revops.crm.normalise import tidy
 
 MAX_TEXT = 10_000
 """Characters of a mail's text that are kept; the mail itself stays where it was received."""
+_READ = 500_000
+"""Characters of a body that are looked at: what its sender says comes first."""
+_LONGEST_HEADER = 20_000
 _PARTS = 200
 _DEPTH = 8
 _SKIPPED = frozenset({"head", "script", "style", "title", "template", "noscript"})
@@ -80,11 +84,28 @@ class Mail:
     virus: bool = False
 
 
+class _Forgiving(EmailPolicy):
+    """The policy of the library, but for headers that cost more than they say: a long one is cut off, and one that
+    cannot be read (comments in comments in comments) is empty."""
+
+    def header_fetch_parse(self, name: str, value: Any) -> Any:
+        try:
+            return super().header_fetch_parse(name, value[:_LONGEST_HEADER] if type(value) is str else value)
+        except (MessageError, ValueError, KeyError, IndexError, AttributeError, RecursionError):
+            return ""
+
+
+_POLICY = cast("EmailPolicy[EmailMessage]", _Forgiving())
+
+
 def read_mail(raw: bytes) -> Mail:
     """Reads a mail, whole or cut off, from its bytes."""
-    message = BytesParser(policy=policy.default).parsebytes(raw)
+    try:
+        message = BytesParser(policy=_POLICY).parsebytes(raw)
+    except RecursionError:  # parts in parts without end: its head still says who wrote
+        message = BytesParser(policy=_POLICY).parsebytes(raw, headersonly=True)
     texts, pages, attachments, inner = _parts(message)
-    written = "\n".join(texts) or "\n".join(text_of_html(page) for page in pages)
+    written = ("\n".join(texts) or text_of_html("\n".join(pages)))[:_READ]
     said, rest = _without_quotes(written)
     subject = _header(message, "subject")
     forwarded = bool(_FORWARD.match(subject)) or any(_FORWARD_LINE.match(line) for line in written.splitlines())
@@ -121,12 +142,25 @@ def text_of_html(page: str) -> str:
     """The words of an HTML page, a line where the page breaks one."""
     reader = _PageReader()
     try:
-        reader.feed(page)
+        reader.feed(_closed(page[:_READ]))
         reader.close()
     except (AssertionError, ValueError):  # what html.parser raises for some malformed declarations
         pass
     lines = (" ".join(line.split()) for line in "".join(reader.words).splitlines())
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _closed(page: str) -> str:
+    """A page without comments and declarations, in which every tag ends before the next begins: over one that never
+    ends the parser would go again and again, for minutes."""
+    kept: list[str] = []
+    place = 0
+    while (begins := page.find("<!--", place)) >= 0:
+        kept.append(page[place:begins])
+        ends = page.find("-->", begins + 2)
+        place = ends + 3 if ends >= 0 else len(page)
+    kept.append(page[place:])
+    return re.sub(r"<(?![^<>]*>)", "&lt;", re.sub(r"<[!?][^<>]*>?", "", "".join(kept)))
 
 
 class _PageReader(HTMLParser):
@@ -206,21 +240,33 @@ def _header(message: EmailMessage, name: str) -> str:
     try:
         value = message.get(name)
         return "" if value is None else tidy(str(value))
-    except (MessageError, ValueError, KeyError, IndexError, AttributeError):  # what the header parser trips over
+    except (MessageError, ValueError, KeyError, IndexError, AttributeError, RecursionError):  # what parsers trip over
         return ""
 
 
 def _reply_to(message: EmailMessage) -> Sender:
     """Who is to be answered: Reply-To when it says so, with the name From gives."""
-    name, address = parseaddr(_header(message, "from"))
-    answer_name, answer = parseaddr(_header(message, "reply-to"))
+    name, address = _mailbox(_header(message, "from"))
+    answer_name, answer = _mailbox(_header(message, "reply-to"))
     return Sender(tidy(answer_name or name), (answer or address).strip())
+
+
+def _mailbox(written: str) -> tuple[str, str]:
+    """The name and the address of a mailbox as written; both empty when it cannot be read."""
+    try:
+        return parseaddr(written[:1_000])
+    except (ValueError, IndexError, RecursionError):
+        return "", ""
 
 
 def _recipients(message: EmailMessage) -> tuple[str, ...]:
     """The addresses it was written to; the one it was delivered to first, where the service says."""
     written = [_header(message, name) for name in ("x-original-to", "delivered-to", "to", "cc")]
-    addresses = (address.strip().casefold() for _, address in getaddresses([each for each in written if each]))
+    try:
+        found = getaddresses([each for each in written if each])
+    except (ValueError, IndexError, RecursionError):
+        return ()
+    addresses = (address.strip().casefold() for _, address in found)
     return tuple(dict.fromkeys(address for address in addresses if "@" in address))[:20]
 
 
@@ -241,7 +287,7 @@ def _automatic(message: EmailMessage) -> str:
             return f"an automatic reply ({name})"
     if message.get("list-id") is not None or message.get("list-unsubscribe") is not None:
         return "sent to a list"
-    address = parseaddr(_header(message, "from"))[1]
+    address = _mailbox(_header(message, "from"))[1]
     if _MAILBOXES.match(address.partition("@")[0]):
         return "sent by a mailbox that nobody reads"
     return ""
@@ -275,7 +321,7 @@ def _original(text: str) -> Sender | None:
         if not found:
             continue
         written = re.sub(r"\[mailto:([^\]]+)\]", r"<\1>", found.group(1)).replace("*", "")
-        name, address = parseaddr(written)
+        name, address = _mailbox(written)
         if "@" in address:
             return Sender(tidy(name), address.strip())
     return None

@@ -6,6 +6,7 @@ from typing import Any
 from revops.crm.activities import ACTIVITIES, Activity
 from revops.crm.engagement import standing_lead
 from revops.crm.intake import SubmitLead
+from revops.crm.lookalikes import reached_at
 from revops.crm.model import Lead, LeadStatus
 from revops.crm.store import LEADS
 from revops.crm.submission import LeadSubmission
@@ -39,6 +40,12 @@ class Touch:
         # A release that read the same words in another way answered before.
         key = f"{call.principal.id}\0{submission.idempotency_key}"
         return LEADS.require(self._table, holder_of(self._table, "partner_key", key) or "")
+
+    def people(self, lead: Lead, phone: str) -> list[str]:
+        """The lead's person and whoever else is reached at the number: who has an e-mail too holds no claim on it, and
+        is another lead than the one that a bare number finds (CAP-11)."""
+        others = reached_at(self._table, phone) if phone else []
+        return list(dict.fromkeys((lead.person_id, *(each.person_id for each in others))))
 
     def known(self, identifier: str) -> Activity | None:
         """The activity that an earlier entry, or this one the last time, left."""

@@ -2,7 +2,8 @@
 noted on them.
 
 Writing first is no consent (CAP-9): a person who writes is kept without one. Who writes STOP, in one of the words of
-`WhatsappRules`, withdraws the consent to marketing on WhatsApp; the message is the evidence.
+`WhatsappRules`, withdraws the consent to marketing on WhatsApp, for everybody who is reached at the number; the message
+is the evidence.
 """
 
 import unicodedata
@@ -110,7 +111,8 @@ class SettleWhatsapp:
                 source="whatsapp",
                 evidence=f"message {message.id}"[:200],
             )
-            self._consent(lead.person_id, (said,), person)
+            for person_id in self._touch.people(lead, message.sender):  # no message goes to this number, whoever has it
+                self._consent(person_id, (said,), person)
         elif message.personal:
             self._engage(lead.id, "reply", f"whatsapp:{message.id}", person, message.at)
 

@@ -6,16 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from revops.access import UNASSIGNED, USERS, Policy, Reach, Resource, User
 from revops.crm.model import Lead, LeadStatus
-from revops.crm.policies.assignment import by_hand
+from revops.crm.policies.assignment import OWNERS, by_hand
 from revops.crm.policies.lead_moves import require_workable
 from revops.crm.policies.response import ResponseRules, target_for
 from revops.crm.store import LEADS
 from revops.crm.submission import ShortText
-from revops.kernel import CallContext, Clock, Forbidden, Invalid, Role, VersionConflict
+from revops.kernel import CallContext, Clock, Forbidden, Invalid, VersionConflict
 from revops.settings import SettingsReader
 from revops.table import Table, begin, commit_update
-
-_OWNERS = frozenset({Role.ADMIN, Role.SALES_MANAGER, Role.SALES_REP, Role.SDR})
 
 
 class OwnerChange(BaseModel):
@@ -68,7 +66,7 @@ class ReassignLead:
         """Somebody active who may own leads, and whom the caller reaches. Who is out of reach looks like nobody."""
         within = user_id != UNASSIGNED and self._policy.writes(call.principal, Resource.LEADS, user_id)
         user = USERS.get(self._table, user_id) if within else None
-        if user is None or not user.active or user.role not in _OWNERS:
+        if user is None or not user.active or user.role not in OWNERS:
             raise Invalid.field(
                 "owner_id", "owner-in-reach", "nobody in your reach who may own leads", "an active seller of your team"
             )

@@ -32,6 +32,7 @@ from revops.table import (
     ABSENT,
     ANYTHING,
     ConditionFailed,
+    Contention,
     Entity,
     EntityKind,
     Expectation,
@@ -198,7 +199,7 @@ class RecordConsent:
             changed = self._state(transaction, person_id, record, fresh, do_not_disturb)
             try:
                 self._table.commit(transaction)
-            except ConditionFailed:
+            except (ConditionFailed, Contention):
                 continue
             return changed
         raise Unavailable("a message to this person is on its way; try again shortly", retry_after=1)

@@ -179,8 +179,8 @@ class ConvertLead:
                 raise Invalid.field("owner_id", "CAP-12 account-owner", "the account has an owner", "leave it out")
             return account.owner_id
         if wishes.owner_id:
-            if not self._roster.present({wishes.owner_id}):
-                raise Invalid.field("owner_id", "SAFE-6 active-user", "nobody who is here", "the id of a user")
+            if not self._roster.sellers({wishes.owner_id}):
+                raise Invalid.field("owner_id", "SAFE-6 active-user", "no seller who is here", "the id of a seller")
             return wishes.owner_id
         return call.principal.id if lead.owner_id == UNASSIGNED else lead.owner_id
 

@@ -216,10 +216,15 @@ class TellApart:
                 raise Refused("the two were merged; undo the merge first", {"merge_id": pair.merge_id})
             now = self._clock.now()
             transaction = begin(call, now)
-            decided = pair.revised(now, status=PairStatus.DIFFERENT, decided_by=call.principal.id, decided_at=now)
+            said = {"status": PairStatus.DIFFERENT, "decided_by": call.principal.id, "decided_at": now}
+            decided = pair.revised(now, **said)
             PAIRS.update(transaction, decided)
+            for other_pair in self._also_waiting(waiting):  # what is said of two leads is said of all in them
+                PAIRS.update(transaction, other_pair.revised(now, **said))
             for lead, other in ((waiting.lead, waiting.other), (waiting.other, waiting.lead)):
-                self._forget(transaction, LEADS.require(self._table, lead.id), {other.id, pair.lead_id, pair.other_id})
+                keys = [LEADS.key(each) for each in (lead.id, *lead.merged_from)]
+                for each in LEADS.load_all(present(self._table.get_many(keys))):
+                    self._forget(transaction, each, {other.id, *other.merged_from})
             try:
                 self._table.commit(transaction)
             except ConditionFailed:
@@ -227,8 +232,13 @@ class TellApart:
             return decided
         raise Refused("the leads keep changing; try again shortly")
 
+    def _also_waiting(self, waiting: Waiting) -> list[DuplicatePair]:
+        ones, others = ((lead.id, *lead.merged_from) for lead in (waiting.lead, waiting.other))
+        found = pairs_between(self._table, ones, others)
+        return [pair for pair in found if pair.status is PairStatus.OPEN and pair.id != waiting.pair.id]
+
     def _forget(self, transaction: Transaction, lead: Lead, others: set[str]) -> None:
-        left = tuple(told for told in lead.resembles if told.lead_id not in others - {lead.id})
+        left = tuple(told for told in lead.resembles if told.lead_id not in others)
         if left != lead.resembles:
             now = self._clock.now()
             LEADS.update(transaction, lead.revised(now, resembles=left, duplicate_check=check_of(left)))

@@ -7,7 +7,7 @@ from revops.crm.model import Lead, MatchDecision, MatchVerdict
 from revops.crm.policies.matching import Features, MatchRules, matcher
 from revops.crm.reading import features_of
 from revops.crm.store import LEADS, lead_key, matched_lead, standing
-from revops.table import Query, Table, present
+from revops.table import Query, Table, present, query_all
 
 MOST = 5
 """How many lookalikes a lead names."""
@@ -39,6 +39,16 @@ def among(
         if told.decision is not MatchDecision.DIFFERENT and (best is None or told.score > best.score):
             found[stands.id] = told
     return tuple(sorted(found.values(), key=lambda each: -each.score)[:MOST])
+
+
+def reached_at(table: Table, phone: str) -> list[Lead]:
+    """The leads whose people are reached at a number (E.164), as they stand; those with an e-mail too, who hold no
+    claim on it (CAP-11)."""
+    (key,) = Features("", "", "", None, phone).blocking_keys()
+    named = {matched_lead(row): None for row in query_all(table, Query(pk=f"MATCH#{key}", limit=100, consistent=True))}
+    found = LEADS.load_all(present(table.get_many([lead_key(lead_id) for lead_id in named if lead_id])))
+    today = (standing(table, lead) for lead in known_today(table, found) if features_of(lead).phone == phone)
+    return [lead for lead in today if lead is not None]
 
 
 def candidates(table: Table, person: Features, rules: MatchRules, *, consistent: bool = False) -> Iterable[Lead]:

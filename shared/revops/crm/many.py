@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import batched
 
 from revops.crm.lookalikes import among
 from revops.crm.model import Account, Lead, MatchVerdict
@@ -10,7 +11,9 @@ from revops.crm.policies.matching import MatchRules
 from revops.crm.reading import Reading
 from revops.crm.store import ACCOUNTS, LEADS, lead_key, match_key, matched_lead
 from revops.settings import SettingsReader
-from revops.table import Query, Table, claim_holder, claim_key
+from revops.table import Key, Query, Row, Table, claim_holder, claim_key
+
+_IN_ONE_REQUEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class FindKnown:
         pairs = sorted({pair for reading in readings for pair in _claims(reading)})
         searched = [reading.features.search_keys() for reading in readings]
         keys = list(dict.fromkeys(key for each in searched for key in each))
-        rows = self._table.get_many([*(claim_key(*pair) for pair in pairs), *map(match_key, keys)])
+        rows = self._rows([*(claim_key(*pair) for pair in pairs), *map(match_key, keys)])
         holders = {pair: claim_holder(row) for pair, row in zip(pairs, rows, strict=False) if row is not None}
         taken = {key for key, row in zip(keys, rows[len(pairs) :], strict=True) if row is not None}
         leads = self._leads(holders.get(pair) or "" for reading in readings for pair in reading.claims)
@@ -56,6 +59,11 @@ class FindKnown:
             alike = self._alike(reading, each, candidates) if candidates else ()
             found.append(Known(None, account, alike, frozenset(key for key in each if key not in taken)))
         return found
+
+    def _rows(self, keys: Sequence[Key]) -> list[Row | None]:
+        """One row or None per key, a hundred in a request."""
+        parts = self._workers.map(self._table.get_many, batched(keys, _IN_ONE_REQUEST, strict=False))
+        return [row for part in parts for row in part]
 
     def _leads(self, ids: Iterable[str]) -> dict[str, Lead]:
         keys = [lead_key(lead_id) for lead_id in dict.fromkeys(ids) if lead_id]

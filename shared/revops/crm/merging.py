@@ -137,7 +137,8 @@ class MergeLeads:
     ) -> MergeRecord:
         now = self._clock.now()
         changes, differences = together(survivor, other, theirs)
-        merge_id = f"MRG_{pair_id(survivor.id, other.id)[4:]}{other.version:02d}"
+        number = max(survivor.version, other.version)  # grows with every merge of the two, whichever way round
+        merge_id = f"MRG_{pair_id(survivor.id, other.id)[4:]}{number:02d}"
         mine, others = (CONSENTS.get(self._table, lead.person_id) for lead in (survivor, other))
         consents = self._join_consents(transaction, survivor, other, (mine, others), now)
         result = _joined(survivor, changes, consents, now)
@@ -246,7 +247,7 @@ class UndoMerge:
         consents = self._part_consents(transaction, record, now)
         changes = apart(survivor, record.result, record.survivor)
         changes["gdpr_consent"] = consents[0].marketing if consents[0] else record.survivor.gdpr_consent
-        restored = survivor.revised(now, **changes)
+        restored = survivor.revised(now, **_parted(survivor, changes, now))
         again = merged.revised(
             now, merged_into="", merge_id="", gdpr_consent=bool(consents[1] and consents[1].marketing)
         )
@@ -310,6 +311,12 @@ def _joined(survivor: Lead, changes: dict[str, Any], consents: ConsentRecord | N
         changes["duplicate_check"] = check_of(changes["resembles"])
     changes["gdpr_consent"] = consents.marketing if consents else survivor.gdpr_consent
     return survivor.revised(now, **(changes | validity(survivor, changes)), rescore_at=now)
+
+
+def _parted(survivor: Lead, changes: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """What the survivor is again, its status and its score brought up to that: either may have followed the merge."""
+    fields = {name: value for name, value in changes.items() if name not in ("validation_status", "missing")}
+    return fields | validity(survivor, fields) | {"rescore_at": now}
 
 
 def require_undoable(record: MergeRecord, survivor: Lead) -> None:

@@ -74,6 +74,8 @@ def tidy(text: str) -> str:
 
     The joiners U+200C and U+200D stay: several scripts cannot be written without them.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     visible = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", _ZERO_WIDTH.sub("", text)))
     spaced = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in visible)
     return unicodedata.normalize("NFKC", " ".join(spaced.split()))
@@ -81,9 +83,12 @@ def tidy(text: str) -> str:
 
 def fold(text: str) -> str:
     """The form in which texts are compared: tidy, casefolded, without accents on Latin letters."""
+    shown = tidy(text)
+    if shown.isascii():
+        return shown.lower()
     kept: list[str] = []
     base = ""
-    for char in unicodedata.normalize("NFKD", tidy(text).casefold()):
+    for char in unicodedata.normalize("NFKD", shown.casefold()):
         accent = unicodedata.category(char) == "Mn"
         base = base if accent else char
         if not (accent and base.isascii()):  # one letter may carry several, as Vietnamese ones do

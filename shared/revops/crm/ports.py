@@ -18,6 +18,10 @@ class Roster(Protocol):
         """Those of some users, whatever their role, who are active and not absent."""
         ...
 
+    def sellers(self, user_ids: AbstractSet[str]) -> frozenset[str]:
+        """Those of some users who are active and not absent, and whose role lets them own leads and accounts."""
+        ...
+
     def zone(self, user_id: str) -> str:
         """The time zone of a user; empty when it is not known."""
         ...

@@ -279,8 +279,9 @@ class ChangeTasks:
             return task
         if "assignee_id" in wanted:
             self._assignee(wanted["assignee_id"])
-        if "due_at" in wanted and "remind_at" not in wanted and task.remind_at is not None:
-            wanted["remind_at"] = wanted["due_at"]
+        reminded = task.remind_at is not None or task.reminded_at is not None
+        if "due_at" in wanted and "remind_at" not in wanted and reminded:
+            wanted["remind_at"] = wanted["due_at"]  # put off, it is due again: also when the assignee was told before
         now = self._clock.now()
         if "status" in wanted:
             done = wanted["status"] is TaskStatus.DONE

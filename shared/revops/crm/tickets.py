@@ -294,10 +294,12 @@ class BlockTickets:
             self._left[pool].insert(0, number)
         return len(mine) == len(error.failures)
 
-    def close(self) -> None:
-        """Gives back what was not used. Raises Unavailable."""
-        for block in self._blocks.values():
-            self.leases.give_back(block)
+    def close(self, *, committed: bool = False) -> None:
+        """Gives back what was not used. Raises Unavailable. A caller who knows that everything it took a number for
+        and did not lose was `committed` spares looking the numbers up."""
+        used = set(self._out.values()) if committed else set()
+        for pool, block in self._blocks.items():
+            self.leases.give_back(block, {number for other, number in used if other == pool})
         self._blocks.clear()
         self._left.clear()
 

@@ -4,6 +4,7 @@ will look."""
 from dataclasses import dataclass
 
 from revops.access import Policy, Resource
+from revops.crm.countries import country_code
 from revops.crm.model import Assignment as Assigned
 from revops.crm.model import Attribution, Channel, Lead
 from revops.crm.store import LEADS
@@ -87,7 +88,7 @@ class PreviewMail:
         self._policy.require_any(call.principal, Resource.LEADS)
         lead = self._lead(lead_id, call) if lead_id else self._sample()
         rules, templates = self._settings.read(NurtureRules), self._settings.read(NurtureTemplates)
-        spoken = language or rules.languages.get(lead.country, rules.other_language)
+        spoken = language or rules.languages.get(country_code(lead.country), rules.other_language)
         template = draft or templates.mail(name, spoken)
         if template is None:
             raise NotFound("mail template", name)

@@ -73,7 +73,7 @@ class ScoringTable(SettingsDocument):
     )  # fmt: skip
     engagement: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(
         default={
-            "email_open": 5, "email_click": 10, "form": 5, "webinar_attended": 15, "reply": 15,
+            "email_open": 5, "email_click": 10, "form": 5, "webinar_registered": 5, "webinar_attended": 15, "reply": 15,
             "page_view": 1, "pricing_view": 5, "download": 8,
         }
     )  # fmt: skip

@@ -56,7 +56,7 @@ class ReadScoring:
         """Raises Forbidden."""
         self._policy.require_model(call.principal)
         record = SETTINGS.get(self._table, LearnedModel.SETTING)
-        model = LearnedModel() if record is None else LearnedModel.model_validate(record.content)
+        model = LearnedModel() if record is None else LearnedModel.applied(record.content)
         return ModelView(
             version=record.version if record else 0,
             speaks=model.speaks,

@@ -1,6 +1,7 @@
 """A settings document is a typed set of rules; a settings record is one applied version of it."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +19,12 @@ class SettingsDocument(BaseModel):
 
     SETTING: ClassVar[str]
     IN_FILE: ClassVar[bool] = True
+
+    @classmethod
+    def applied(cls, content: Mapping[str, Any]) -> Self:
+        """The document as it was applied, perhaps by another release: a field that no longer exists is passed over, so
+        that its readers go on. Raises ValueError when what is left does not fit."""
+        return cls.model_validate({name: value for name, value in content.items() if name in cls.model_fields})
 
 
 class SettingsRecord(Entity):

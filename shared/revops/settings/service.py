@@ -111,7 +111,12 @@ class ChangeSettings:
         if kind is None:
             raise NotFound("settings document", name)
         record = SETTINGS.get(self._table, name)
-        return (0, kind()) if record is None else (record.version, kind.model_validate(record.content))
+        if record is None:
+            return 0, kind()
+        try:
+            return record.version, kind.applied(record.content)
+        except ValidationError:  # of another release: what is applied next is compared with the defaults
+            return record.version, kind()
 
     def _parse(self, name: str, content: Mapping[str, Any]) -> SettingsDocument:
         try:

@@ -43,7 +43,7 @@ class SettingsReader:
             found: D = kept[1]
             return found, kept[2]
         record = SETTINGS.get(self._table, document.SETTING)
-        current = document() if record is None else document.model_validate(record.content)
+        current = document() if record is None else document.applied(record.content)
         version = 0 if record is None else record.version
         self._kept[document.SETTING] = (self._monotonic(), current, version)
         return current, version

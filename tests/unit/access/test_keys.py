@@ -141,3 +141,11 @@ def test_a_batch_costs_what_it_holds_and_no_rate_is_no_limit(desk: Desk) -> None
         hold(partner, ADMIN)
     for _ in range(1000):
         hold(Principal("key:b", Role.INTEGRATION), ADMIN)
+
+
+def test_a_batch_that_never_fits_is_told_so_and_not_to_wait(desk: Desk) -> None:
+    hold = HoldRate(desk.table, desk.clock)
+    partner = Principal("key:a", Role.INTEGRATION, rate_per_minute=60)
+    with pytest.raises(Invalid, match="at most 10"):
+        hold(partner, ADMIN, cost=11)
+    hold(partner, ADMIN, cost=10)

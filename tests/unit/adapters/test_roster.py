@@ -46,6 +46,15 @@ def test_whoever_is_named_is_there_when_active_and_not_absent() -> None:
     assert desk.roster.present(set()) == set()
 
 
+@pytest.mark.mission("LEAD-8", "CAP-12")
+def test_a_seller_is_there_and_has_a_role_that_owns_leads() -> None:
+    desk = Desk()
+    for name, role in (("rep", Role.SALES_REP), ("sdr", Role.SDR), ("legal", Role.LEGAL), ("money", Role.FINANCE)):
+        desk.user(name, role)
+    desk.user("away", absent_until=NOW + timedelta(days=1))
+    assert desk.roster.sellers({"rep", "sdr", "legal", "money", "away", "nobody"}) == {"rep", "sdr"}
+
+
 @pytest.mark.mission("CAP-12")
 def test_how_many_leads_somebody_works_on_is_read_from_the_counters() -> None:
     desk = Desk()

@@ -133,3 +133,17 @@ def test_an_answer_that_never_ends_is_given_up_in_time() -> None:
     with pytest.raises(OutcomeUnknown):
         gateway.send_text("+4915112345678", "Hello")
     assert now[0] <= 8.0
+
+
+@pytest.mark.fault("S21")
+def test_a_message_whose_secret_came_late_does_not_leave() -> None:
+    now, wire = [0.0], Wire(answered(200, ACCEPTED))
+
+    def slow() -> dict[str, str]:
+        now[0] += 12.0
+        return SECRET
+
+    gateway = HttpWhatsapp(slow, transport=httpx.MockTransport(wire), monotonic=lambda: now[0])
+    with pytest.raises(Unavailable):
+        gateway.send_text("+4915112345678", "Hello")
+    assert wire.requests == []

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from revops.api.page_events import add_page_event_routes
+from revops.access import HoldRate
+from revops.api.page_events import PageEventUseCases, add_page_event_routes
 from revops.api.tracking import PIXEL, TrackingUseCases, add_tracking_routes
 from revops.crm.consent import RecordConsent, SendGate
 from revops.crm.consenting import Unsubscribe
@@ -48,14 +49,17 @@ class Bench:
         used, settings = table or self.table, SettingsReader(self.table, ttl=0)
         record = RecordEngagement(used, self.clock, sleep=lambda _: None)
         keys = {"web": frozenset({"engagement:write"}), "other": frozenset({"leads:write"})}
-        self.api = Api(KnownCallers(keys=keys))
+        self.callers = KnownCallers(keys=keys)
+        self.api = Api(self.callers)
         use = TrackingUseCases(
             lambda: self.links,
             lambda: TrackMessage(used, self.clock, settings, record),
             lambda: Unsubscribe(self.clock, RecordConsent(used, self.clock, sleep=lambda _: None)),
         )
         add_tracking_routes(self.api, use)
-        add_page_event_routes(self.api, lambda: RecordPageEvents(used, settings, record))
+        hold = HoldRate(self.table, self.clock)
+        page_events = PageEventUseCases(lambda: RecordPageEvents(used, settings, record), lambda: hold)
+        add_page_event_routes(self.api, page_events)
 
     def ask(self, method: str, path: str, *, agent: str = CHROME, **more: Any) -> dict[str, Any]:
         headers = {"user-agent": agent, **more.pop("headers", {})}
@@ -272,3 +276,14 @@ def test_page_events_ask_for_a_key_with_their_scope_and_a_bounded_batch() -> Non
     assert _events(bench, *[event] * 101)[0] == 400
     assert _events(bench)[0] == 400
     assert bench.counted == []
+
+
+@pytest.mark.mission("CAP-5")
+@pytest.mark.fault("S23")
+def test_page_events_are_held_to_the_rate_of_the_key() -> None:
+    bench = Bench()
+    bench.callers.rates = {"web": 12}  # two in ten seconds
+    seen = {"event": "pricing_view", "lead_id": LEAD}
+    assert _events(bench, *({**seen, "ref": f"/{n}"} for n in range(3)))[0] == 400
+    assert _events(bench, {**seen, "ref": "/1"}, {**seen, "ref": "/2"})[0] == 200
+    assert _events(bench, {**seen, "ref": "/3"})[0] == 429

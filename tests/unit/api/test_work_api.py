@@ -111,6 +111,7 @@ def test_another_owner_and_somebody_away(desk: Desk) -> None:
     given = desk.ask("POST", f"/leads/{desk.lead.id}/owner", wanted, "manager")
     assert (given.status, given.body["owner_id"]) == (200, "sdr-2")
     assert "manager: Holiday" in given.body["assigned_by"]
+    assert [each["channel"] for each in given.body["consents"]] == ["email"], "the lead, whole"
     away = desk.ask("PUT", "/users/sdr-2/absence", {"until": "2026-12-01T00:00:00Z"}, "manager")
     assert (away.status, away.body["absent_until"]) == (200, "2026-12-01T00:00:00Z")
     listed = desk.ask("GET", "/users", user="manager").body["users"]

@@ -13,7 +13,7 @@ from revops.crm.engagement import RecordEngagement
 from revops.crm.model import Lead, ValidationStatus
 from revops.crm.store import LEADS
 from revops.inbox import INBOX, InboxStatus, ReceiveSignal, Settlement
-from revops.kernel import CallContext, NotFound
+from revops.kernel import CallContext, NotFound, Principal, Role
 from revops.settings import SettingsReader
 from tests.builders.blobs import MemoryBlobs
 from tests.builders.channels import WaitingQueue
@@ -28,10 +28,10 @@ pytestmark = pytest.mark.mission("CAP-4")
 class _Rules(SettingsReader):
     def __init__(self, table: MemoryTable, rules: MailRules) -> None:
         super().__init__(table, ttl=0)
-        self._rules = rules
+        self.rules = rules
 
     def read(self, document: Any) -> Any:
-        return self._rules if document is MailRules else super().read(document)
+        return self.rules if document is MailRules else super().read(document)
 
 
 class Desk:
@@ -41,6 +41,7 @@ class Desk:
         self.table = MemoryTable()
         self.clock = ManualClock()
         self.stored: dict[tuple[str, str], bytes] = {}
+        self.settings = _Rules(self.table, MailRules(**rules))
         settlement = Settlement(self.table, self.clock, MemoryBlobs(), "r1")
         receive = ReceiveMail(ReceiveSignal(self.table, self.clock, MemoryBlobs()))
         self.take = TakeMail(
@@ -50,7 +51,7 @@ class Desk:
             submit_lead(self.table, clock=self.clock),
             RecordEngagement(self.table, self.clock),
             settlement,
-            _Rules(self.table, MailRules(**rules)),
+            self.settings,
         )
         self.worker = SettleMessage(settlement, {"mail": lambda: self.take}, {S3: lambda: receive}, WaitingQueue())
 
@@ -164,3 +165,22 @@ def test_a_notice_of_something_else_is_refused() -> None:
     receive = ReceiveMail(ReceiveSignal(desk.table, desk.clock, MemoryBlobs()))
     with pytest.raises(Exception, match="not a notice"):
         receive({"s3": {"bucket": "odd"}}, CallContext.__new__(CallContext))
+
+
+@pytest.mark.fault("R12")
+def test_two_mails_that_bear_one_message_id_are_both_taken() -> None:
+    desk = Desk()
+    assert desk.arrives(mail("First words.")) == "lead created"
+    assert desk.arrives(mail("Others.", sender="Ben Cole <ben@sued.example>"), key="another") == "lead created"
+    assert desk.reasons() == []
+    assert sorted(lead.email for lead in desk.leads()) == ["asha.rao@nordlicht.example", "ben@sued.example"]
+
+
+def test_a_mail_that_is_read_again_under_other_rules_finds_the_lead_it_made() -> None:
+    desk = Desk(campaigns={"sales@revops.example": "autumn"})
+    desk.arrives(mail())
+    [entry] = [INBOX.load(row) for row in desk.table.rows.values() if row.kind == INBOX.kind]
+    desk.settings.rules = MailRules(campaigns={"sales@revops.example": "winter"})
+    desk.take(entry, CallContext(Principal("system:channel_worker", Role.SYSTEM)))
+    [lead] = desk.leads()
+    assert len(activities_about(desk.table, lead.id)) == 1

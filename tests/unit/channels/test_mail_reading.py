@@ -1,6 +1,7 @@
 """Mails of every shape are read, and what is broken in one costs only that part."""
 
 import random
+import time
 from email.message import EmailMessage
 
 import pytest
@@ -164,3 +165,34 @@ def test_noise_is_read_as_something(seed: int) -> None:
         whole[rng.randrange(len(whole))] = rng.randrange(256)
     found = read_mail(bytes(whole[: rng.randint(1, len(whole))]))
     assert len(found.text) <= 10_000
+
+
+@pytest.mark.fault("R12")
+@pytest.mark.parametrize("head", ["To", "Content-Type", "Subject", "Reply-To"])
+def test_a_header_of_comments_in_comments_costs_only_itself(head: str) -> None:
+    found = read(b"From: asha@nordlicht.example\r\n" + head.encode() + b": " + b"(" * 5_000 + b"\r\n\r\nHello")
+    assert found.text == "Hello"
+    assert found.sender.address == "asha@nordlicht.example"
+
+
+@pytest.mark.fault("R12")
+def test_parts_in_parts_without_end_cost_the_text_and_not_the_sender() -> None:
+    deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(1_500))
+    found = read(b"From: asha@nordlicht.example\r\nSubject: deep\r\n" + deep + b"\r\nHello")
+    assert (found.sender.address, found.subject) == ("asha@nordlicht.example", "deep")
+    forwarded = b"From: asha@nordlicht.example\r\nSubject: Fwd: x\r\n\r\nFrom: " + b"(" * 5_000
+    assert read(forwarded).original is None
+
+
+@pytest.mark.fault("R12")
+@pytest.mark.parametrize("piece", ["<a ", "<a x='", "<!--", "<![CDATA[", "</a", "<!-- >", "<a x=\"><a x='>", "<"])
+def test_a_page_that_never_ends_is_read_at_once(piece: str) -> None:
+    began = time.process_time()
+    assert text_of_html("<p>Hello</p>" + piece * 20_000).startswith("Hello")
+    assert time.process_time() - began < 3
+
+
+def test_comments_and_stray_marks_in_a_page_cost_no_words() -> None:
+    page = "<p>one<!-- two --> three <!--> four</p><!--[if x]>five<![endif]-->six"
+    assert text_of_html(page) == "one three four\nsix"
+    assert text_of_html("<p>2 < 3 <b>and</b> 4 > 3</p>") == "2 < 3 and 4 > 3"

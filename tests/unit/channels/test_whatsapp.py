@@ -16,11 +16,12 @@ from revops.channels.whatsapp import WhatsappRules, is_stop, noted
 from revops.crm.activities import ACTIVITIES, Activity, ActivityType, activity_id
 from revops.crm.consent import refusal
 from revops.crm.store import submissions_of
+from revops.crm.submission import ConsentStatement
 from revops.inbox import InboxStatus
 from revops.kernel import Invalid, Unavailable
 from revops.table import Transaction, begin
 from tests.builders.channels import Channels
-from tests.builders.crm import CALL
+from tests.builders.crm import CALL, submission
 
 pytestmark = pytest.mark.mission("CAP-2")
 SENDER, NUMBER = "4915112345678", "493090182000"
@@ -413,3 +414,17 @@ def _somebody(channels: Channels) -> str:
     (entry,) = [each for each in channels.inbox() if each.event_id == "wamid.99="]
     channels.settle({"inbox_id": entry.id})
     return channels.leads()[0].id
+
+
+@pytest.mark.mission("CAP-9", "CAP-11")
+@pytest.mark.fault("S21")
+def test_stop_holds_for_everybody_who_is_reached_at_the_number() -> None:
+    channels = Channels()
+    agreed = (ConsentStatement(channel="whatsapp", granted=True, wording_version="2026-03"),)
+    # Who has an e-mail holds no claim on the phone, so the message alone finds another lead, or makes one.
+    known = channels.submit(submission(phone="0151 12345678", consents=agreed), CALL).lead
+    other = channels.submit(submission(email="ben@sued.example", phone="+49 151 87654321", consents=agreed), CALL).lead
+    assert refusal(channels.consents(known), "whatsapp") == ""
+    assert write(channels, text("STOP")) == ["consent withdrawn"]
+    assert refusal(channels.consents(known), "whatsapp").startswith("marketing consent for whatsapp withdrawn")
+    assert refusal(channels.consents(other), "whatsapp") == ""

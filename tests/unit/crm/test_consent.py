@@ -22,7 +22,7 @@ from revops.crm.consent import (
 from revops.crm.events import events
 from revops.crm.store import LEADS
 from revops.kernel import NotFound, Refused, Unavailable, time_text
-from revops.table import ConditionFailed, Transaction, begin
+from revops.table import ConditionFailed, Contention, Transaction, begin
 from tests.builders.clock import ManualClock
 from tests.builders.engagement import LEAD, PERSON, PUBLIC, consent, place_lead, record_of
 from tests.builders.memory_table import MemoryTable
@@ -170,6 +170,19 @@ def test_what_changes_meanwhile_is_looked_at_again(meddled: str) -> None:
     assert refusal(record, "email")
     assert (record.do_not_disturb, lead.job_title) == ((True, "") if meddled == "record" else (False, "CTO"))
     assert not lead.gdpr_consent
+
+
+@pytest.mark.fault("R6")
+def test_a_withdrawal_that_meets_others_in_one_moment_is_tried_again() -> None:
+    bench = Bench()
+
+    def meets(_: Transaction) -> None:
+        bench.table.before_commit = lambda _: None
+        raise Contention("others touch the same items")
+
+    bench.table.before_commit = meets
+    bench.say()
+    assert refusal(record_of(bench.table), "email")
 
 
 # ── the gate ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -78,6 +78,7 @@ def put(desk: Desk, lead: Lead, **changes: Any) -> Lead:
         ({"validation_status": ValidationStatus.INVALID}, "validation"),
         ({"qualification": None}, "outcome"),
         ({"duplicate_check": DuplicateCheck.PENDING}, "duplicate_check"),
+        ({"duplicate_check": DuplicateCheck.FAIL}, "duplicate_check"),
         ({"merged_into": "LEAD_2"}, "merged"),
     ],
 )
@@ -227,9 +228,11 @@ def test_an_owner_may_be_named_for_what_is_new_and_only_for_that(desk: Desk) -> 
     with pytest.raises(Invalid):
         desk.converted(second, CALL, owner_id="sdr-1")
     desk.roster.away.add("gone")
+    desk.roster.others.add("finance")
     third = desk.ready(email="x@anders.example", company="Anders AG", last_name="Ek", phone="+49 30 901822")
-    with pytest.raises(Invalid):
-        desk.converted(third, owner_id="gone")
+    for nobody in ("gone", "finance"):
+        with pytest.raises(Invalid):
+            desk.converted(third, owner_id=nobody)
 
 
 # -- what is used ----------------------------------------------------------------------------------------------------

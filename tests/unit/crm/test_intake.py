@@ -6,12 +6,13 @@ import pytest
 
 from revops.crm.consent import CONSENTS
 from revops.crm.model import Channel, DuplicateCheck, SpamScore, ValidationStatus
+from revops.crm.reading import Reading
 from revops.crm.rechecking import RecheckLead
-from revops.crm.store import LEADS, submissions_of
+from revops.crm.store import LEADS, MATCH, match_key, submissions_of
 from revops.crm.submission import AttributionClaim, ConsentStatement
 from revops.kernel import Conflict, Invalid
 from revops.settings import SettingsReader
-from revops.table import Transaction
+from revops.table import Delete, Key, Row, Transaction
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import CALL, FixedRoster, submission, submit_lead
 from tests.builders.memory_table import MemoryTable
@@ -118,6 +119,9 @@ def test_a_lookalike_is_kept_as_pending_and_explained() -> None:
 def test_lookalikes_that_raced_past_each_other_are_found_after_the_commit() -> None:
     table = MemoryTable()
     submit = submit_lead(table)
+    once = Reading.of(submission(), CALL).features.blocking_keys()
+    for each in once:  # somebody was the first under each of their keys, and left: neither is stopped by the other
+        table.rows[match_key(each)] = Row(pk=match_key(each).pk, sk=match_key(each).sk, kind=MATCH, doc="{}")
     elsewhere = submit_lead(table, roster=FixedRoster(), ids=seeded_ids(2))  # takes no ticket of the same turn
 
     def another_meanwhile(_: Transaction) -> None:
@@ -189,6 +193,19 @@ def test_a_partner_key_gives_the_same_answer_again_and_refuses_another_content()
     assert len([row for row in table.rows.values() if row.kind == "SUBMISSION"]) == 0
     with pytest.raises(Conflict):
         submit(submission(idempotency_key="k1", company="Other"), CALL)
+
+
+@pytest.mark.mission("CAP-11")
+def test_a_name_that_is_completed_is_no_longer_found_by_what_it_was_before() -> None:
+    table = MemoryTable()
+    submit = submit_lead(table)
+    submit(submission(email="asha.k@gmail.com", last_name=""), CALL)  # the first under the key they share
+    lead = submit(submission(email="asha.rao@gmail.com", phone="", last_name=""), CALL).lead
+    removed: list[Key] = []
+    table.before_commit = lambda said: removed.extend(o.key for o in said.operations if isinstance(o, Delete))
+    assert submit(submission(email="asha.rao@gmail.com", phone=""), CALL).lead.last_name == "Rao"
+    assert [key.sk for key in removed] == [lead.person_id]
+    assert removed[0] not in table.rows
 
 
 @pytest.mark.mission("CAP-12")

@@ -12,8 +12,9 @@ from revops.crm.consent import CONSENTS, Consent, RecordConsent, SendGate
 from revops.crm.duplicates import PAIRS, pair_id
 from revops.crm.intake import SubmitLead
 from revops.crm.merging import MERGES, MergeLeads, UndoMerge
-from revops.crm.model import Channel, DuplicateCheck, Lead, LeadStatus
+from revops.crm.model import Channel, DuplicateCheck, Lead, LeadStatus, ValidationStatus
 from revops.crm.rechecking import RecheckLead
+from revops.crm.rescoring import RescoreLeads
 from revops.crm.service import ChangeLead, LeadChange, LeadQuery, ReadLeads
 from revops.crm.store import LEADS, current_person, person_key, submissions_of
 from revops.crm.submission import ConsentStatement
@@ -264,6 +265,69 @@ def test_undone_at_once_everything_is_as_it_was() -> None:
     assert after == before
     assert desk.undo(record.id, CALL) == undone, "undoing again is the same undoing"
     assert holder_of(desk.table, "email", "asha.rao@gmail.com") == second.id
+
+
+@pytest.mark.mission("CAP-11")
+def test_two_that_were_parted_can_be_joined_the_other_way_round() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    _touch(desk, second, 4)
+    record = desk.merge(first.id, second.id, CALL)
+    desk.undo(record.id, CALL)
+    _touch(desk, first, record.merged.version - desk.now(first).version)
+    assert desk.now(first).version == record.merged.version
+    again = desk.merge(second.id, first.id, CALL)
+    assert again.id != record.id
+    assert desk.now(first).merged_into == second.id
+
+
+def _touch(desk: Desk, lead: Lead, times: int) -> None:
+    for _ in range(times):
+        version = desk.now(lead).version
+        desk.change(lead.id, LeadChange(version=version, job_title=f"Title {version}"), CALL)
+
+
+@pytest.mark.mission("CAP-11")
+def test_all_that_was_ever_merged_is_known_by_the_last_survivor() -> None:
+    desk = Desk()
+    leads = [desk.lead(email=f"asha.rao@p{n}.example", phone="") for n in range(4)]
+    merges = [desk.merge(leads[n + 1].id, leads[n].id, CALL) for n in range(3)]
+    assert desk.now(leads[3]).merged_from == tuple(lead.id for lead in leads[:3])
+    for lead in leads:
+        assert holder_of(desk.table, "email", lead.email) == leads[3].id
+    for record in reversed(merges):
+        desk.undo(record.id, CALL)
+    for lead in leads:
+        assert holder_of(desk.table, "email", lead.email) == lead.id
+
+
+@pytest.mark.mission("CAP-11", "LEAD-3")
+def test_the_score_that_followed_a_merge_follows_its_undoing() -> None:
+    desk = Desk()
+    first = desk.lead(authority_level=None, budget_range="", timeline="", phone="")
+    second = desk.lead(email="asha.rao@gmail.com")
+    rescore, was = RescoreLeads(desk.table, desk.clock, desk.settings), desk.now(first).score
+    record = desk.merge(first.id, second.id, CALL)
+    desk.clock.advance(minutes=1)
+    rescore("p1")
+    assert desk.now(first).score > was
+    desk.undo(record.id, CALL)
+    desk.clock.advance(minutes=1)
+    rescore("p2")
+    assert desk.now(first).score == was
+
+
+@pytest.mark.mission("CAP-10", "CAP-11")
+def test_what_an_undoing_takes_away_is_missing_again() -> None:
+    desk = Desk()
+    first = desk.lead(phone="", first_name="")
+    second = desk.lead(email="asha.rao@gmail.com", first_name="")
+    record = desk.merge(first.id, second.id, CALL)
+    desk.change(first.id, LeadChange(version=desk.now(first).version, first_name="Asha"), CALL)
+    assert desk.now(first).validation_status is ValidationStatus.VALID
+    desk.undo(record.id, CALL)
+    stands = desk.now(first)
+    assert (stands.phone, stands.validation_status, stands.missing) == ("", ValidationStatus.PENDING, ("phone",))
 
 
 @pytest.mark.mission("CAP-11")

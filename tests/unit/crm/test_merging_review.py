@@ -97,6 +97,23 @@ def test_told_apart_is_remembered_and_never_proposed_again() -> None:
 
 
 @pytest.mark.mission("CAP-11")
+def test_what_is_said_of_a_survivor_is_said_of_all_that_went_into_it() -> None:
+    desk = Desk()
+    desk.rules(auto_merge=False)
+    first, gone, other = desk.lead(), desk.lead(email="a.rao@web.de"), desk.lead(**private())
+    record = desk.merge(first.id, gone.id, CALL)
+    assert len(desk.listed()) == 2, "the one who is left resembles both"
+    desk.tell_apart(desk.listed()[0], CALL)
+    for lead in (first, other):
+        desk.recheck(lead.id, "again")
+    assert desk.listed() == []
+    assert desk.now(other).duplicate_check is DuplicateCheck.PASS
+    desk.undo(record.id, CALL)
+    for lead in (first, gone):
+        assert other.id not in {each.lead_id for each in desk.now(lead).resembles}
+
+
+@pytest.mark.mission("CAP-11")
 def test_who_is_certain_and_comes_from_a_known_sender_is_merged_by_the_system() -> None:
     desk = Desk()
     first = desk.lead(phone=CELL)

@@ -168,6 +168,18 @@ def test_an_assignee_is_reminded_once(desk: Desk) -> None:
 
 
 @pytest.mark.mission("CRM-6")
+def test_a_task_put_off_after_its_reminder_is_reminded_of_again(desk: Desk) -> None:
+    task = desk.task(1)
+    desk.clock.advance(hours=2)
+    assert desk.remind("p1") == {"reminded": 1}
+    version = TASKS.require(desk.table, task.id).version
+    desk.change.change(task.id, TaskChange(version=version, due_at=NOW + timedelta(hours=5)), SDR)
+    assert desk.remind("p2") == {"reminded": 0}
+    desk.clock.advance(hours=4)
+    assert desk.remind("p3") == {"reminded": 1}
+
+
+@pytest.mark.mission("CRM-6")
 def test_a_task_that_changes_while_it_is_reminded_of_is_looked_at_again(desk: Desk) -> None:
     task = desk.task(1)
     desk.clock.advance(hours=1)

@@ -1,5 +1,6 @@
 """Rules as data: planned, previewed, applied over what was read, and in force soon after."""
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -9,12 +10,14 @@ from revops.access import Policy
 from revops.bootstrap.registry import settings_documents
 from revops.kernel import CallContext, Invalid, NotFound, Principal, Role, VersionConflict
 from revops.settings import SETTINGS, SettingsDocument, SettingsReader
+from revops.settings.model import SettingsRecord
 from revops.settings.events import events
 from revops.settings.service import ChangeSettings
-from revops.table import Transaction
+from revops.table import Transaction, begin
 from tests.builders.clock import ManualClock
 from tests.builders.memory_table import MemoryTable
 
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 ADMIN = CallContext(Principal("admin", Role.ADMIN), ip="203.0.113.9", request_id="r")
 
 
@@ -170,3 +173,27 @@ def test_the_defaults_of_every_document_can_be_applied_and_read_back(name: str) 
     assert SettingsReader(table).read(kind) == kind()
     assert change.plan(name, view.content, ADMIN).differences == []
     assert not {"version", "modified_at"} & set(kind.model_fields), "the audit would take them for bookkeeping"
+
+
+def _applied_by_another_release(desk: Desk, content: dict[str, Any]) -> None:
+    record = SettingsRecord(id="limits", created_at=NOW, modified_at=NOW, content=content)
+    transaction = begin(ADMIN, NOW)
+    SETTINGS.create(transaction, record)
+    desk.table.commit(transaction)
+
+
+def test_a_field_that_another_release_knew_is_passed_over_by_readers_and_plans(desk: Desk) -> None:
+    _applied_by_another_release(desk, {"most": 7, "names": ["x"], "least": 1})
+    assert SettingsReader(desk.table, ttl=0).versioned(Limits) == (Limits(most=7, names=("x",)), 1)
+    assert [each.field for each in desk.change.plan("limits", {"most": 8, "names": ["x"]}, ADMIN).differences] == [
+        "most"
+    ]
+    assert desk.change.apply("limits", {"most": 8}, 1, ADMIN).version == 2
+
+
+def test_what_no_longer_fits_stops_its_readers_but_not_the_one_who_mends_it(desk: Desk) -> None:
+    _applied_by_another_release(desk, {"most": "many"})
+    with pytest.raises(ValueError, match="most"):
+        SettingsReader(desk.table, ttl=0).read(Limits)
+    assert desk.change.apply("limits", {"most": 6}, 1, ADMIN).version == 2
+    assert SettingsReader(desk.table, ttl=0).read(Limits).most == 6

@@ -2,11 +2,11 @@
 
 A row's verdict and its effects are one write, so a worker may be killed between any two. Blocks go out over a few
 lanes at once, one at a time on each; a block that somebody else's submission made impossible is taken apart and its
-rows go one by one. Rows that might be one person never stand in one block, nor is one looked at before the other was
-written.
+rows go one by one. A chunk's people are looked up while the one before is written; rows that might be one person never
+stand in one block, and the second is looked up again once the first is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -44,6 +44,29 @@ class _Lane:
     thread: Executor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
 
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """A row that says who somebody is, and what is known of them. `before` is the row of a dry run that had the same
+    exclusive value; `sought` and `found_by` are what might be the same person, and what this one is found by."""
+
+    row: ReadRow
+    reading: Reading
+    known: Known
+    before: str
+    sought: frozenset[str]
+    found_by: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A chunk of rows as it was looked up: verdicts of those that were refused, the people, and how many of
+    them each pool will get at most."""
+
+    refused: tuple[RowVerdict, ...]
+    people: tuple[_Person, ...]
+    expected: Mapping[str, int]
+
+
 @dataclass(slots=True)
 class _Block:
     """Rows that will be written together."""
@@ -79,7 +102,7 @@ class StoreRows:
         self._turn = 0
         self._sent: list[tuple[Future[list[RowVerdict]], _Block | None]] = []
         self._written: set[str] = set()
-        self._rehearsed_rows: dict[tuple[str, str], str] = {}
+        self._written_before: set[str] = set()
         self._expires = int((clock.now() + KEEP).timestamp())
 
     @property
@@ -92,52 +115,68 @@ class StoreRows:
         for lane in self._lanes:
             lane.thread.shutdown()
 
-    def __call__(self, rows: Sequence[ReadRow | RowVerdict]) -> list[RowVerdict]:
-        """The verdicts of some rows, each committed. Raises Superseded, and what the table raises: then some may be."""
-        self._written.clear()
-        self._rehearsed_rows.clear()
-        block = self._block()
+    def look(self, rows: Sequence[ReadRow | RowVerdict]) -> Seen:
+        """Reads and looks up a chunk, when nothing but the one before it is still being written."""
+        said: list[RowVerdict] = []
         people: list[tuple[ReadRow, Reading]] = []
         for row in rows:
             if isinstance(row, RowVerdict):
-                block = self._say(block, row)
+                said.append(row)
                 continue
             try:
                 people.append((row, self._submit.read(row.submission, self._call)))
             except Invalid as error:
-                block = self._say(block, refused(row.number, error.issues[0], row.notes))
-        found = self._known([reading for _, reading in people])
-        self._tickets = BlockTickets(self._leases, self._clock, self._job.id, self._expected(people, found))
-        for (row, reading), known in zip(people, found, strict=True):
-            block = self._row(block, row, reading, known)
+                said.append(refused(row.number, error.issues[0], row.notes))
+        found = tuple(self._people(people))
+        return Seen(tuple(said), found, self._expected(found))
+
+    def send(self, seen: Seen) -> None:
+        """Sends the rows of a chunk; the one before it is settled, and what it left of its tickets goes round first.
+        Raises what the table raises."""
+        self._written, self._written_before = set(), self._written
+        self.finish()
+        self._tickets = BlockTickets(self._leases, self._clock, self._job.id, seen.expected)
+        block = self._block()
+        for said in seen.refused:
+            block = self._say(block, said)
+        for person in seen.people:
+            block = self._row(block, person)
         self._send(block)
-        verdicts = self._settled()
-        self._tickets.close()
-        return verdicts
+
+    def settle(self) -> list[RowVerdict]:
+        """The verdicts of the chunk that was sent, each committed. Raises Superseded, and what the table raises: then
+        some may be."""
+        return self._settled()
+
+    def finish(self) -> None:
+        """Gives back the tickets that were not used, once everything sent is settled."""
+        self._tickets.close(committed=True)
 
     # -- one row -------------------------------------------------------------------------------------------------
 
-    def _row(self, block: _Block, row: ReadRow, reading: Reading, known: Known) -> _Block:
-        if self._written.intersection(_marks(reading, searching=True)):  # may be somebody of this very chunk
+    def _row(self, block: _Block, person: _Person) -> _Block:
+        if not self._written.isdisjoint(person.sought):  # may be somebody of this very chunk
             self._send(block)
             self._sent = [(_done(self._settled()), None)]
             block = self._block()
-            [known] = self._known([reading])
+            [person] = self._people([(person.row, person.reading)])
+        elif not self._written_before.isdisjoint(person.sought):
+            [person] = self._people([(person.row, person.reading)])
+        row, reading, known = person.row, person.reading, person.known
         if known.lead is not None and not self._job.request.dry_run:
-            self._written.update(_marks(reading, searching=False))
+            self._written.update(person.found_by)
             self._send_alone(row, reading)
             return block
-        before = self._rehearsed_as(reading)
-        if before:
-            same = RowVerdict(row=row.number, verdict=Verdict.JOINED, why=f"the same as row {before}", notes=row.notes)
-            return self._say(block, same)
+        if person.before:
+            why = f"the same as row {person.before}"
+            return self._say(block, RowVerdict(row=row.number, verdict=Verdict.JOINED, why=why, notes=row.notes))
         twin = known.lead or self._twin(reading, known)
         if twin is not None:
             return self._say(block, _joined(row, reading, twin))
         if len(block.transaction.operations) + _ROOM > MAX_OPERATIONS:
             self._send(block)
             block = self._block()
-        self._written.update(_marks(reading, searching=False))
+        self._written.update(person.found_by)
         if self._job.request.dry_run:
             self._rehearse(block, row, reading, known)
         else:
@@ -146,7 +185,7 @@ class StoreRows:
 
     def _compose(self, block: _Block, row: ReadRow, reading: Reading, known: Known) -> None:
         receipt = self._submit.compose(
-            block.transaction, reading, known.account, self._call, known.resembles, self._tickets
+            block.transaction, reading, known.account, self._call, known.resembles, self._tickets, known.vacant
         )
         block.rows.append((row, reading, receipt.lead.id))
         block.verdicts.append(_verdict(row, reading, receipt))
@@ -159,20 +198,28 @@ class StoreRows:
         kind = Verdict.PENDING if known.resembles else Verdict.STORED
         block.verdicts.append(RowVerdict(row=row.number, verdict=kind, why=_why(known.resembles), notes=row.notes))
 
-    def _known(self, readings: Sequence[Reading]) -> list[Known]:
-        found = self._find(readings)
-        if not self._job.request.dry_run:
-            return found
+    def _people(self, read: Sequence[tuple[ReadRow, Reading]]) -> list[_Person]:
+        """What is known of each, now."""
+        before = self._rehearsed_rows([reading for _, reading in read]) if self._job.request.dry_run else {}
+        people = []
+        for (row, reading), known in zip(read, self._find([reading for _, reading in read]), strict=True):
+            own = [f"{name}:{value}" for name, value in reading.claims]
+            same = next((number for mark in own if (number := before.get(mark))), "")
+            sought = frozenset([*own, *reading.features.search_keys()])
+            people.append(
+                _Person(row, reading, known, same, sought, frozenset([*own, *reading.features.blocking_keys()]))
+            )
+        return people
+
+    def _rehearsed_rows(self, readings: Sequence[Reading]) -> dict[str, str]:
+        """Of a dry run: exclusive value → the row that had it before."""
         pairs = [pair for reading in readings for pair in reading.claims]
         rows = self._table.get_many([claim_key(DRY_RUN_CLAIM, self._rehearsed(*pair)) for pair in pairs])
-        self._rehearsed_rows.update(
-            {pair: claim_holder(row) or "" for pair, row in zip(pairs, rows, strict=True) if row is not None}
-        )
-        return found
-
-    def _rehearsed_as(self, reading: Reading) -> str:
-        """Of a dry run: the row that had the same exclusive value before."""
-        return next((row for pair in reading.claims if (row := self._rehearsed_rows.get(pair))), "")
+        return {
+            f"{name}:{value}": claim_holder(row) or ""
+            for (name, value), row in zip(pairs, rows, strict=True)
+            if row is not None
+        }
 
     def _twin(self, reading: Reading, known: Known) -> Lead | None:
         """Of a person without an exclusive value, such as one behind a shared mailbox: the lead that says exactly the
@@ -188,12 +235,15 @@ class StoreRows:
     def _rehearsed(self, name: str, value: str) -> str:
         return f"{self._job.id}\0{name}\0{value}"
 
-    def _expected(self, people: Sequence[tuple[ReadRow, Reading]], found: Sequence[Known]) -> dict[str, int]:
+    def _expected(self, people: Sequence[_Person]) -> dict[str, int]:
         """How many leads each pool will get at most, so that its tickets are leased in one write. Never too few: a
         second block would hold numbers of the first that are still on their way."""
         expected: dict[str, int] = {}
-        for (_, reading), known in zip(people, found, strict=True):
-            turn = None if known.lead else self._submit.turn(reading.submission, known.account)
+        if self._job.request.dry_run:
+            return expected
+        for person in people:
+            known = person.known
+            turn = None if known.lead else self._submit.turn(person.reading.submission, known.account)
             if turn is not None:
                 expected[turn.pool] = expected.get(turn.pool, 0) + 1
         return expected
@@ -291,12 +341,6 @@ def _done(verdicts: list[RowVerdict]) -> Future[list[RowVerdict]]:
 def _identity(person: Features) -> tuple[str, ...]:
     address = person.email.address if person.email else ""
     return person.first, person.last, person.company, address, person.phone
-
-
-def _marks(reading: Reading, *, searching: bool) -> list[str]:
-    """What a person is found by, or what somebody would look for who might be the same."""
-    keys = reading.features.search_keys() if searching else reading.features.blocking_keys()
-    return [*(f"{name}:{value}" for name, value in reading.claims), *keys]
 
 
 def _verdict(row: ReadRow, reading: Reading, receipt: LeadReceipt) -> RowVerdict:

@@ -71,6 +71,10 @@ def spelled(text: str) -> str:
     return re.sub(r"[\W_]+", "", fold(text))
 
 
+def _same_word(cell: str, name: str) -> bool:
+    return spelled(cell) == spelled(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """What each column holds, in their order: a field, `metadata.<name>`, `custom.<name>`, or an empty text."""
@@ -80,7 +84,7 @@ class Columns:
 
     def is_header(self, cells: Sequence[str]) -> bool:
         """Whether a row repeats the header."""
-        return [spelled(cell) for cell in cells] == [spelled(cell) for cell in self.header]
+        return len(cells) == len(self.header) and all(map(_same_word, cells, self.header))
 
 
 def columns_of(header: Sequence[str], said: Mapping[str, str], rules: ImportColumns) -> Columns:

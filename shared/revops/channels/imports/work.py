@@ -1,8 +1,8 @@
 """The worker's part of an import: from the uploaded file to the verdict of every row and the result file.
 
-Progress is committed after each chunk. Whoever finds the import unfinished goes on behind the last chunk; rows of the
-chunk that was under way have their verdicts in their blocks and are passed over. Before its time is up the worker
-hands the import on to the next one through the queue.
+Progress is committed after each chunk; meanwhile the next one is read and looked up. Whoever finds the import
+unfinished goes on behind the last chunk; rows of the chunk that was under way have their verdicts in their blocks and
+are passed over. Before its time is up the worker hands the import on to the next one through the queue.
 """
 
 import hashlib
@@ -10,20 +10,31 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from typing import BinaryIO
 
-from revops.channels.imports.blocks import StoreRows, Superseded
+from revops.channels.imports.blocks import Seen, StoreRows, Superseded
 from revops.channels.imports.columns import Columns, ImportColumns, columns_of
 from revops.channels.imports.csv_reading import CsvSheet, spool, spool_raw
-from revops.channels.imports.model import MAX_BYTES, MAX_ROWS, ImportJob, ImportKind, ImportState, Issue, Progress
+from revops.channels.imports.model import (
+    MAX_BYTES,
+    MAX_ROWS,
+    ImportJob,
+    ImportKind,
+    ImportState,
+    Issue,
+    Progress,
+    RowVerdict,
+)
 from revops.channels.imports.ports import RESULTS, UPLOADS, Files, ImportQueue
 from revops.channels.imports.repeats import Repeats
 from revops.channels.imports.result import write_result
 from revops.channels.imports.rows import ReadRows
-from revops.channels.imports.sheets import RawRow, Sheet, unreadable
+from revops.channels.imports.sheets import Sheet, unreadable
 from revops.channels.imports.store import (
     CHUNK,
     IMPORTS,
@@ -50,6 +61,16 @@ ROWS_A_SECOND = 2_000.0
 """How fast the result file is written, at least."""
 
 MakeStore = Callable[[ImportJob, Hold, CallContext], StoreRows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows that were looked up together, the verdicts of those that had one already, and how much of the file was read
+    up to their end."""
+
+    seen: Seen
+    before: tuple[RowVerdict, ...]
+    share: float
 
 
 class RunImport:
@@ -183,19 +204,24 @@ class _Run:
     def _work(self, sheet: Sheet, columns: Columns) -> str:
         read = ReadRows(self._job.request, columns, self._settings.read(ImportColumns))
         done = {said.row: said for said in verdicts_of(self._table, self._job.id, self._progress.last_row + 1)}
-        raw = sheet.rows(self._progress.last_row)
         store = self._make_store(self._job, self._hold, self._call)
+        chunks = self._chunks(sheet, read, done, store)
+        started = self._monotonic()
         try:
-            while chunk := self._next(raw):
-                fresh = [read(row) for row in chunk if row.number not in done]
-                started = self._monotonic()
-                verdicts = [*store(fresh), *(done[row.number] for row in chunk if row.number in done)]
-                self._note(self._progress.with_verdicts(verdicts, sheet.share(), self._monotonic() - started))
+            following = _tried(chunks)
+            while chunk := following.result():
+                store.send(chunk.seen)
+                following = _tried(chunks)
+                verdicts = [*store.settle(), *chunk.before]
+                started, before = self._monotonic(), started
+                self._note(self._progress.with_verdicts(verdicts, chunk.share, started - before))
                 self._job = IMPORTS.require(self._table, self._job.id)
                 if self._job.state is ImportState.CANCELLED:
                     break
                 if self._seconds_left() < ENOUGH:
+                    store.finish()
                     return self._hand_on()
+            store.finish()
         finally:
             store.close()
         if self._seconds_left() < ENOUGH + self._progress.rows / ROWS_A_SECOND and self._progress.rows:
@@ -203,11 +229,16 @@ class _Run:
         state = ImportState.CANCELLED if self._job.state is ImportState.CANCELLED else ImportState.COMPLETED
         return self._finish(state, sheet)
 
-    def _next(self, rows: Iterator[RawRow]) -> list[RawRow]:
-        chunk = list(islice(rows, self._chunk))
-        if self._progress.rows + len(chunk) > MAX_ROWS:
-            raise unreadable("rows", "the file has too many rows", f"at most {MAX_ROWS}; the rest in another file")
-        return chunk
+    def _chunks(self, sheet: Sheet, read: ReadRows, done: dict[int, RowVerdict], store: StoreRows) -> Iterator[_Chunk]:
+        """The rest of the file. Raises Invalid where it breaks off."""
+        rows, taken = sheet.rows(self._progress.last_row), self._progress.rows
+        while raw := list(islice(rows, self._chunk)):
+            taken += len(raw)
+            if taken > MAX_ROWS:
+                raise unreadable("rows", "the file has too many rows", f"at most {MAX_ROWS}; the rest in another file")
+            fresh = [read(row) for row in raw if row.number not in done]
+            before = tuple(done[row.number] for row in raw if row.number in done)
+            yield _Chunk(store.look(fresh), before, sheet.share())
 
     def _note(self, progress: Progress, until: str | None = None) -> None:
         """Commits the progress. Raises Superseded when another worker has the import."""
@@ -259,3 +290,13 @@ class _Run:
             self._job = IMPORTS.require(self._table, self._job.id)
         else:
             self._job = changed
+
+
+def _tried(chunks: Iterator[_Chunk]) -> Future[_Chunk | None]:
+    """The next chunk, or what is wrong with the file from there on: that is said once the chunk before is settled."""
+    following: Future[_Chunk | None] = Future()
+    try:
+        following.set_result(next(chunks, None))
+    except Invalid as error:
+        following.set_exception(error)
+    return following

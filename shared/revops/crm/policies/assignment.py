@@ -17,9 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from revops.access import UNASSIGNED
 from revops.crm.countries import country_code
 from revops.crm.model import Assignment
+from revops.kernel import Role
 from revops.settings import SettingsDocument
 
 __all__ = [
+    "OWNERS",
     "UNASSIGNED",
     "AssignmentRules",
     "Territory",
@@ -34,6 +36,9 @@ __all__ = [
     "one_round",
     "turn_for",
 ]
+
+OWNERS = frozenset({Role.ADMIN, Role.SALES_MANAGER, Role.SALES_REP, Role.SDR})
+"""Roles of those who may be named as the owner of a lead, or of an account and its deal."""
 
 Weight = Annotated[int, Field(ge=0, le=10)]
 _Words = frozenset[Annotated[str, Field(max_length=120)]]

@@ -83,6 +83,8 @@ def _parameters(metadata: Mapping[str, str], referrer: str) -> dict[str, str]:
 
 
 def _query(address: str) -> list[tuple[str, str]]:
+    if "?" not in address:
+        return []
     try:
         return parse_qsl(urlsplit(address).query, max_num_fields=100)
     except ValueError:  # no address, or one with more than anybody's link has

@@ -51,9 +51,9 @@ def obstacles(lead: Lead, rules: QualificationRules) -> tuple[Obstacle, ...]:
         ),
         (accepted(lead), "outcome", "the outcome of BANT is not recorded as accepted"),
         (
-            lead.duplicate_check is not DuplicateCheck.PENDING,
+            lead.duplicate_check is DuplicateCheck.PASS,
             "duplicate_check",
-            "the lead may be somebody known; decide that first",
+            f"the duplicate check is {lead.duplicate_check}: the lead may be somebody known; decide that first",
         ),
     )
     return tuple(Obstacle(condition=name, detail=detail) for met, name, detail in checks if not met)

@@ -70,7 +70,7 @@ def together(survivor: Lead, other: Lead, theirs: frozenset[str]) -> tuple[dict[
     changes["engagement"] = tuple(sorted(done.values(), key=lambda each: each.at))[-_MAX_ENGAGEMENT:]
     if survivor.status is LeadStatus.NEW and other.status in _AHEAD:
         changes["status"] = other.status
-    merged = (*survivor.merged_from, other.id)
+    merged = (*survivor.merged_from, *other.merged_from, other.id)  # the last merge stands last
     names = (*other.resembles, *survivor.resembles)
     changes["merged_from"] = merged
     changes["resembles"] = tuple(

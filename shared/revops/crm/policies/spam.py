@@ -5,6 +5,7 @@ A submission is never thrown away for it: a lead with a high score is kept, show
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
@@ -98,9 +99,14 @@ def _disposable(submission: LeadSubmission, rules: SpamRules) -> str:
 
 
 def _words(submission: LeadSubmission, rules: SpamRules) -> str:
-    text = f" {fold(_texts(submission))} "
-    found = sorted(word for word in rules.words if re.search(rf"\b{re.escape(fold(word))}\b", text))
+    text = fold(_texts(submission))
+    found = sorted(word for word, looks in _patterns(rules.words) if looks.search(text))
     return "words of spam: " + ", ".join(found) if found else ""
+
+
+@lru_cache(maxsize=8)
+def _patterns(words: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((word, re.compile(rf"\b{re.escape(fold(word))}\b")) for word in words)
 
 
 def _same_text(submission: LeadSubmission, _: SpamRules) -> str:

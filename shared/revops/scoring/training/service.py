@@ -34,7 +34,7 @@ class TrainScoring:
         somebody else changed the model meanwhile: the next run looks again."""
         now, rules = self._clock.now(), self._settings.read(TrainingRules)
         record = SETTINGS.get(self._table, LearnedModel.SETTING)
-        champion = LearnedModel() if record is None else LearnedModel.model_validate(record.content)
+        champion = LearnedModel() if record is None else LearnedModel.applied(record.content)
         outcome = decide(self._history(rules.most_leads), champion, rules, self._fit, now)
         call = system_call("train_scoring", period)
         transaction = begin(call, now)

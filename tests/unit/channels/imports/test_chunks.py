@@ -1,0 +1,41 @@
+"""Chunks under way at once: the next one is looked up while one is written, and nothing is missed in between."""
+
+import pytest
+
+from revops.channels.imports.model import ImportState, Verdict
+from tests.builders.imports import Importing, bring, leads, person
+from tests.builders.memory_table import MemoryTable
+
+pytestmark = [pytest.mark.mission("CAP-7", "CAP-11"), pytest.mark.fault("R30")]
+LINES = (
+    b"Ada,North,Firm North,ada@north.example,+44 20 7946 0001,GB",
+    b"Ben,South,Firm South,ben@south.example,+44 20 7946 0002,GB",
+    b"Ada,North,Firm North,a.north@north.example,+44 20 7946 0001,GB",
+    b"Ada,North,Firm North,ada@north.example,+44 20 7946 0001,GB",
+    b"Cem,West,Firm West,cem@west.example,+44 20 7946 0003,GB",
+    b"Ben,South,Firm South,ben@south.example,+44 20 7946 0002,GB",
+)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 60])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_whoever_stands_in_the_chunk_before_is_known_in_the_next(chunk: int, dry_run: bool) -> None:
+    """A dry run knows a row before it by its exclusive value; whom a row resembles needs a lead that stands."""
+    table = MemoryTable()
+    importing = Importing(table, "sdr-1", chunk=chunk)
+    import_id = bring(importing, *LINES, dry_run=dry_run)
+    said = [each.verdict for each in importing.verdicts(import_id)]
+    third = Verdict.STORED if dry_run else Verdict.PENDING
+    assert said == [Verdict.STORED, Verdict.STORED, third, Verdict.JOINED, Verdict.STORED, Verdict.JOINED]
+    assert len(leads(table)) == (0 if dry_run else 4)
+
+
+def test_a_file_that_turns_out_too_long_fails_and_what_came_before_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("revops.channels.imports.work.MAX_ROWS", 4)
+    table = MemoryTable()
+    importing = Importing(table, "sdr-1", chunk=2)
+    import_id = bring(importing, *(person(f"p{number}") for number in range(6)))
+    status = importing.status(import_id)
+    assert status.job.state is ImportState.FAILED
+    assert [each.rule for each in status.job.problems] == ["rows"]
+    assert status.progress.rows == 4 == len(importing.verdicts(import_id)) == len(leads(table))
