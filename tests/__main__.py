@@ -47,7 +47,9 @@ def run(name: str, command: list[str], environment: Mapping[str, str]) -> Result
 def pytest(suite: str, workers: int) -> list[str]:
     """The command of a suite. A suite without tests fails, as pytest has it."""
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
-    if workers > 1 and suite != DEPLOYED:
+    if suite == DEPLOYED:
+        command += ["--durations", "10", "--durations-min", "10"]
+    elif workers > 1:
         command += ["-n", str(workers), "--dist", "worksteal"]
     return command
 

@@ -8,7 +8,7 @@ from typing import Any
 from revops.crm.facts import facts_of
 from revops.crm.model import Assignment, Attribution, AuthorityLevel, Channel, Lead
 from revops.crm.reading import features_of
-from revops.crm.store import LEADS, match_row, person_row
+from revops.crm.store import FIRST, LEADS, match_row, person_row
 from revops.kernel import RandomIds
 from revops.scoring import Rules, ScoringTable, score_lead
 from revops.table import Row, claim_key
@@ -33,6 +33,7 @@ class Leads:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._ids = RandomIds(self._random.getrandbits)
+        self._stood: set[str] = set()
         self._rules = Rules(ScoringTable())
 
     def fields(self, number: int) -> dict[str, Any]:
@@ -84,5 +85,12 @@ class Leads:
             LEADS.row(lead),
             person_row(lead.person_id, lead_id=lead.id),
             Row(pk=claimed.pk, sk=claimed.sk, kind="CLAIM", doc=f'{{"holder": "{lead.id}"}}'),
-            *(match_row(key, lead.person_id, lead.id) for key in keys),
+            *(match_row(key, lead.person_id, lead.id, self._place(key)) for key in keys),
         ]
+
+    def _place(self, key: str) -> str:
+        """The first under a key stands where intake looks for it."""
+        if key in self._stood:
+            return ""
+        self._stood.add(key)
+        return FIRST

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from revops.adapters.nurture_mail import SesNurtureMail
     from revops.api.nurture import NurtureUseCases
+    from revops.crm.links import Links
     from revops.nurture.enrolling import EndEnrolments, EnrolLead, ReviewEnrolments
     from revops.nurture.feedback import TakeFeedback
     from revops.nurture.ports import WhatsappSender
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 class NurtureWiring(HubspotWiring):
     """Who begins a sequence, what is sent, and what vendors say of it afterwards."""
+
+    def message_links(self) -> Links:
+        """The links of messages. Raises RuntimeError, which sets off the function's alarm, without a public address:
+        nobody could unsubscribe from such a message, so none is sent."""
+        if not self.config.public_url:
+            raise RuntimeError("the parameter PublicUrl is not set: the links of messages begin with it")
+        return self.links()
 
     def enrol_lead(self) -> EnrolLead:
         from revops.nurture.enrolling import EnrolLead
@@ -55,7 +63,9 @@ class NurtureWiring(HubspotWiring):
         from revops.nurture.sending import SendMessage
         from revops.nurture.writing import WriteMessage
 
-        write = WriteMessage(self.clock, self.settings, self.links, lambda: self.nurture_mail, self.nurture_whatsapp)
+        write = WriteMessage(
+            self.clock, self.settings, self.message_links, lambda: self.nurture_mail, self.nurture_whatsapp
+        )
         send = SendMessage(self.table, self.clock, SendGate(self.table, self.clock), write)
         return RunNurture(self.table, self.clock, self.settings, write, send)
 

@@ -93,7 +93,8 @@ def qualification_reactions(nominate_lead: Callable[[], NominateLead]) -> Reacti
         lead_id = str(event.data["record"]).partition("|")[0].removeprefix("LEAD#")
         return nominate_lead()(lead_id, event.id)
 
-    return {"LeadCreated": (nominate,), "LeadScoreChanged": (nominate,), "RecordRedriven": (catch_up,)}
+    names = ("LeadCreated", "LeadScoreChanged", "LeadStatusChanged")  # the last: a lead that is worked on once more
+    return {**dict.fromkeys(names, (nominate,)), "RecordRedriven": (catch_up,)}
 
 
 def notice_reactions(send_notice: Callable[[], SendNotice], mail_to_ops: str) -> Reactions:

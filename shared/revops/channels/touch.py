@@ -41,11 +41,10 @@ class Touch:
         key = f"{call.principal.id}\0{submission.idempotency_key}"
         return LEADS.require(self._table, holder_of(self._table, "partner_key", key) or "")
 
-    def people(self, lead: Lead, phone: str) -> list[str]:
-        """The lead's person and whoever else is reached at the number: who has an e-mail too holds no claim on it, and
-        is another lead than the one that a bare number finds (CAP-11)."""
-        others = reached_at(self._table, phone) if phone else []
-        return list(dict.fromkeys((lead.person_id, *(each.person_id for each in others))))
+    def reached(self, lead: Lead, phone: str) -> list[Lead]:
+        """The lead and whoever else is reached at the number: who has an e-mail too holds no claim on it, and is
+        another lead than the one that a bare number finds (CAP-11)."""
+        return [lead, *(each for each in reached_at(self._table, phone) if each.person_id != lead.person_id)]
 
     def known(self, identifier: str) -> Activity | None:
         """The activity that an earlier entry, or this one the last time, left."""

@@ -111,10 +111,11 @@ class SettleWhatsapp:
                 source="whatsapp",
                 evidence=f"message {message.id}"[:200],
             )
-            for person_id in self._touch.people(lead, message.sender):  # no message goes to this number, whoever has it
-                self._consent(person_id, (said,), person)
+            for each in self._touch.reached(lead, message.sender):  # no message goes to this number, whoever has it
+                self._consent(each.person_id, (said,), person)
         elif message.personal:
-            self._engage(lead.id, "reply", f"whatsapp:{message.id}", person, message.at)
+            for each in self._touch.reached(lead, message.sender):  # to whichever of them what is answered was sent
+                self._engage(each.id, "reply", f"whatsapp:{message.id}", person, message.at)
 
         def tell(owner: Lead, before: Activity | None) -> Activity:
             return before or _activity(message, owner, entry)

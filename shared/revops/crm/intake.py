@@ -238,7 +238,7 @@ class SubmitLead:
     ) -> LeadReceipt:
         """A lead whose turn somebody else took meanwhile takes the next one at once, without looking at the rest again:
         a burst of new people contends for nothing but the ticket. Raises ConditionFailed for a lost claim."""
-        resembles = self.lookalikes(reading)
+        resembles = self.lookalikes(reading, known.vacant)
         tickets = tickets or SingleTickets(self._table, self._clock)
         for attempt in range(_TURNS):
             transaction = begin(call, self._clock.now())
@@ -255,9 +255,9 @@ class SubmitLead:
         """The account that a person's mail domain belongs to."""
         return self._known(reading, consistent=False).account
 
-    def lookalikes(self, reading: Reading) -> tuple[MatchVerdict, ...]:
-        """Whom the person resembles, by the rules in force."""
-        return lookalikes(self._table, reading.features, self._settings.read(MatchRules))
+    def lookalikes(self, reading: Reading, vacant: frozenset[str] = frozenset()) -> tuple[MatchVerdict, ...]:
+        """Whom the person resembles, by the rules in force; nobody is looked for under `vacant` keys."""
+        return lookalikes(self._table, reading.features, self._settings.read(MatchRules), vacant=vacant)
 
     def compose(
         self,
@@ -334,7 +334,8 @@ class SubmitLead:
         present = frozenset(sdrs) | self._roster.present(members_named(rules) - frozenset(sdrs))
         working = self._roster.open_leads(frozenset(rules.capacity))
         full = frozenset(user for user, count in working.items() if count >= rules.capacity[user])
-        return turn_for(traits_of(submission), rules, sdrs, present, full)
+        traits = traits_of(submission) if rules.territories else Traits()  # nothing but territories looks at them
+        return turn_for(traits, rules, sdrs, present, full)
 
     def _assign(
         self,

@@ -14,11 +14,18 @@ MOST = 5
 
 
 def lookalikes(
-    table: Table, person: Features, rules: MatchRules, *, but: str = "", consistent: bool = False
+    table: Table,
+    person: Features,
+    rules: MatchRules,
+    *,
+    but: str = "",
+    consistent: bool = False,
+    vacant: frozenset[str] = frozenset(),
 ) -> tuple[MatchVerdict, ...]:
     """Who else a person resembles, best first, at most five. A lead that was merged is compared as it was and named by
     the one it went into; `but` is the person's own lead."""
-    return among(table, candidates(table, person, rules, consistent=consistent), person, rules, but=but)
+    found = candidates(table, person, rules, consistent=consistent, vacant=vacant)
+    return among(table, found, person, rules, but=but)
 
 
 def among(
@@ -51,11 +58,21 @@ def reached_at(table: Table, phone: str) -> list[Lead]:
     return [lead for lead in today if lead is not None]
 
 
-def candidates(table: Table, person: Features, rules: MatchRules, *, consistent: bool = False) -> Iterable[Lead]:
-    """The leads that share a key with a person, at most as many as the rules say. While somebody waits for an answer
+def candidates(
+    table: Table,
+    person: Features,
+    rules: MatchRules,
+    *,
+    consistent: bool = False,
+    vacant: frozenset[str] = frozenset(),
+) -> Iterable[Lead]:
+    """The leads that share a key with a person, at most as many as the rules say; nobody is asked for under a `vacant`
+    one. While somebody waits for an answer
     the person's own keys are asked; those with the names swapped are when it is looked at again after the commit."""
     named: dict[str, None] = {}
     for key in person.search_keys() if consistent else person.blocking_keys():
+        if key in vacant:
+            continue
         page = table.query(Query(pk=f"MATCH#{key}", limit=rules.max_candidates, consistent=consistent))
         named.update((lead_id, None) for row in page.rows if (lead_id := matched_lead(row)))
     keys = [lead_key(lead_id) for lead_id in list(named)[: rules.max_candidates]]

@@ -15,7 +15,7 @@ from revops.channels.messages import DeliveryStatus
 from revops.channels.whatsapp import WhatsappRules, is_stop, noted
 from revops.crm.activities import ACTIVITIES, Activity, ActivityType, activity_id
 from revops.crm.consent import refusal
-from revops.crm.store import submissions_of
+from revops.crm.store import LEADS, submissions_of
 from revops.crm.submission import ConsentStatement
 from revops.inbox import InboxStatus
 from revops.kernel import Invalid, Unavailable
@@ -428,3 +428,13 @@ def test_stop_holds_for_everybody_who_is_reached_at_the_number() -> None:
     assert write(channels, text("STOP")) == ["consent withdrawn"]
     assert refusal(channels.consents(known), "whatsapp").startswith("marketing consent for whatsapp withdrawn")
     assert refusal(channels.consents(other), "whatsapp") == ""
+
+
+@pytest.mark.mission("LEAD-5", "CAP-11")
+def test_an_answer_counts_for_the_lead_with_an_email_whose_number_it_comes_from() -> None:
+    channels = Channels()
+    known = channels.submit(submission(phone="0151 12345678"), CALL).lead
+    other = channels.submit(submission(email="ben@sued.example", phone="+49 151 87654321"), CALL).lead
+    write(channels, text("Please call me"))
+    for lead, events in ((known, ["reply"]), (other, [])):
+        assert [done.event for done in LEADS.require(channels.table, lead.id).engagement] == events

@@ -10,8 +10,8 @@ from revops.access import Policy
 from revops.bootstrap.registry import settings_documents
 from revops.kernel import CallContext, Invalid, NotFound, Principal, Role, VersionConflict
 from revops.settings import SETTINGS, SettingsDocument, SettingsReader
-from revops.settings.model import SettingsRecord
 from revops.settings.events import events
+from revops.settings.model import SettingsRecord
 from revops.settings.service import ChangeSettings
 from revops.table import Transaction, begin
 from tests.builders.clock import ManualClock

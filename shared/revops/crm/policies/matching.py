@@ -170,7 +170,7 @@ class Features:
     """The canonical forms of one person that matching looks at. `flags` says what is doubtful about how the name is
     written; those in `noted` were seen when it came in and are not to be seen any more."""
 
-    __slots__ = ("company", "email", "first", "flags", "last", "phone")
+    __slots__ = ("_keys_made", "company", "email", "first", "flags", "last", "phone")
 
     def __init__(
         self,
@@ -187,17 +187,25 @@ class Features:
         self.email = email
         self.phone = phone
         written = f"{first} {last} {company} {email.readable if email else ''}"
+        self._keys_made: tuple[list[str], list[str]] | None = None
         self.flags = tuple(dict.fromkeys([*noted, *([MIXED] if mixed_script(written) else [])]))
 
     def blocking_keys(self) -> list[str]:
         """Under which keys a person can be found, hashed: an equal phone, the sound of the surname at the sound of
         the company, the sound of the first name behind the mail domain. Two people that share none are never
         compared; one that is written wrongly in one place is still found by another."""
-        return self._keys(self.first, self.last)
+        return list(self._keys_of()[0])
 
     def search_keys(self) -> list[str]:
         """Under which keys lookalikes are looked for: one's own, and those one has with both names swapped."""
-        return list(dict.fromkeys([*self._keys(self.first, self.last), *self._keys(self.last, self.first)]))
+        return list(self._keys_of()[1])
+
+    def _keys_of(self) -> tuple[list[str], list[str]]:
+        """Blocking and search keys, made when first asked for."""
+        if self._keys_made is None:
+            own = self._keys(self.first, self.last)
+            self._keys_made = own, list(dict.fromkeys([*own, *self._keys(self.last, self.first)]))
+        return self._keys_made
 
     def _keys(self, first: str, last: str) -> list[str]:
         keys = []
