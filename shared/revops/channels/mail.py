@@ -103,7 +103,7 @@ class TakeMail:
         if refusal:
             raise Refused(refusal)
         lead, created = self._lead(submission_of(mail, author, entry.id, rules), call)
-        if mail.is_reply:
+        if mail.is_reply and not mail.forged:  # anybody can write in a lead's name
             self._engage(lead.id, "reply", f"mail:{_digest(mail)}", call)
         transaction = begin(call, self._clock.now())
         activity = _activity(mail, lead, entry)
@@ -151,7 +151,7 @@ def submission_of(mail: Mail, author: Sender, key: str, rules: MailRules) -> Lea
 
 def _author(mail: Mail, rules: MailRules) -> Sender:
     """Whose lead it is: the first sender of what one of us forwards, else who is to be answered."""
-    if mail.original is not None and _domain(mail.sender.address) in rules.own_domains:
+    if mail.original is not None and not mail.forged and _domain(mail.sender.address) in rules.own_domains:
         return mail.original
     return mail.sender
 

@@ -68,7 +68,8 @@ class Attachment:
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A mail that was read. `text` is what the sender says, without what they quote; `original` is whose mail was
-    forwarded; `automatic` says why no person wrote it, or is empty; `verdicts` are those of the receiving service."""
+    forwarded; `automatic` says why no person wrote it, or is empty; `spam`, `virus` and `forged` are what the
+    receiving service found; forged is a mail whose domain disowns it (DMARC)."""
 
     message_id: str
     sender: Sender
@@ -82,6 +83,7 @@ class Mail:
     attachments: tuple[Attachment, ...] = ()
     spam: bool = False
     virus: bool = False
+    forged: bool = False
 
 
 class _Forgiving(EmailPolicy):
@@ -123,6 +125,7 @@ def read_mail(raw: bytes) -> Mail:
         attachments=attachments,
         spam=_header(message, "x-ses-spam-verdict").upper() == "FAIL",
         virus=_header(message, "x-ses-virus-verdict").upper() == "FAIL",
+        forged=_is_forged(message),
     )
 
 
@@ -257,6 +260,17 @@ def _mailbox(written: str) -> tuple[str, str]:
         return parseaddr(written[:1_000])
     except (ValueError, IndexError, RecursionError):
         return "", ""
+
+
+def _is_forged(message: EmailMessage) -> bool:
+    """Whether the receiving service found that the sender's domain disowns the mail. Only the topmost result is the
+    service's own (RFC 8601); others may have come with the mail."""
+    try:
+        results = message.get_all("authentication-results") or []
+    except (MessageError, ValueError, KeyError, IndexError, AttributeError):
+        return False
+    said = tidy(str(results[0])).casefold() if results else ""
+    return said.startswith("amazonses.com") and "dmarc=fail" in said
 
 
 def _recipients(message: EmailMessage) -> tuple[str, ...]:

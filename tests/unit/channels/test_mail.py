@@ -184,3 +184,18 @@ def test_a_mail_that_is_read_again_under_other_rules_finds_the_lead_it_made() ->
     desk.take(entry, CallContext(Principal("system:channel_worker", Role.SYSTEM)))
     [lead] = desk.leads()
     assert len(activities_about(desk.table, lead.id)) == 1
+
+
+@pytest.mark.fault("S9")
+def test_a_mail_whose_domain_disowns_it_is_no_reply_and_forwards_nobody() -> None:
+    disowned = "amazonses.com; spf=fail; dkim=none; dmarc=fail header.from=revops.example"
+    desk = Desk(own_domains=["revops.example"])
+    desk.arrives(mail(In_Reply_To="<x@revops.example>", Authentication_Results=disowned))
+    [lead] = desk.leads()
+    assert lead.engagement == ()
+    text = "---------- Forwarded message ---------\nFrom: Jane Doe <jane@acme.example>\nDate: x\nTo: y\n\nHi"
+    forged = mail(text, sender="Bob <bob@revops.example>", subject="Fwd: Hi", message_id="<m-9@x.example>")
+    forged["Authentication-Results"] = disowned
+    desk.arrives(forged, key="2")
+    assert [each.email for each in desk.leads()] == ["asha.rao@nordlicht.example"]
+    assert desk.reasons() == ["CAP-4 own: written by one of us and forwarding nobody"]
