@@ -99,7 +99,8 @@ class BenchWiring(Wiring):
     """`Wiring` over a table with faults and an outside with faults."""
 
     def __init__(self, table: Table, clock: ManualClock, outside: Outside, seed: int, scan: Callable[[], Any]) -> None:
-        super().__init__(Config.from_environment({"MAIL_TO_OPS": "ops@revops.example", "STAGE": "bench"}))
+        environment = {"MAIL_TO_OPS": "ops@revops.example", "STAGE": "bench", "PUBLIC_URL": "https://api.example"}
+        super().__init__(Config.from_environment(environment))
         self.outside, self.manual_clock = outside, clock
         self._scan = scan
         ids, settings = seeded_ids(seed), SettingsReader(table, monotonic=lambda: clock.now().timestamp())
