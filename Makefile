@@ -102,7 +102,7 @@ check: .venv/.installed ## format, lint, types, import contracts, unit and quick
 	@PYTHONPATH=shared .venv/bin/lint-imports --no-cache
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal tests/unit $(QUICK)
 
-test: setup ## every suite that must pass, each with its time (under ten minutes)
+test: setup ## every suite that must pass, each with its time
 	@$(PYTHON) -m tests --workers $(WORKERS)
 
 proof: setup ## the full counts: fault schedules, planted bugs, usage stories, a long list (under an hour)
