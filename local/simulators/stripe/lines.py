@@ -213,7 +213,7 @@ def prorations(
         if charge and old and new and _same(old, new):
             continue
         frame = old or new
-        assert frame is not None  # noqa: S101
+        assert frame is not None  # noqa: S101 - an id is of one of the two
         start, end = frame["current_period_start"], frame["current_period_end"]
         share = Fraction(max(end - at, 0), max(end - start, 1))
         if not share:

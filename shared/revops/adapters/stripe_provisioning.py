@@ -76,7 +76,7 @@ class StripeProvisioning:
         params: CustomerCreateParams = {
             "name": request.name,
             "email": request.email,
-            "address": {**request.address},  # type: ignore[typeddict-item]
+            "address": {**request.address},  # type: ignore[typeddict-item]  # its fields are Stripe's
             "metadata": {"account_id": request.account_id},
         }
         if request.phone:

@@ -1,7 +1,8 @@
 """Lead intake: one submission in, one owned and scored lead out, or the lead it duplicates (CAP-1…12).
 
-Every channel ends here. The decision is taken from eventually consistent reads and proved by the transaction: the
-claims on e-mail, phone and partner key hold, or nothing was written and the decision is taken again.
+Every channel ends here. The decision is taken from eventually consistent reads. A new lead is proved by its
+transaction: the claims on e-mail, phone and partner key hold, or nothing was written and the decision is taken again. A
+further submission is written under the version of the lead it was read at, and under its partner key.
 """
 
 import json

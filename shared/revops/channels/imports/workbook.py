@@ -45,7 +45,7 @@ def open_package(file: BinaryIO) -> zipfile.ZipFile:
     file.seek(0)
     try:
         package = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:  # zipfile's, for what is no package
         raise unreadable("workbook", "this is no workbook", _ACCEPTED) from error
     _weigh(package.infolist())
     return package
@@ -99,7 +99,7 @@ def _broken() -> Invalid:
 def _part(package: zipfile.ZipFile, name: str) -> IO[bytes]:
     try:
         return package.open(name)
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # not there, odd, encrypted
         raise _broken() from error
 
 
