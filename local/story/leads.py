@@ -24,8 +24,8 @@ def tell_leads(teller: Teller, run: str) -> dict[str, Any]:
     _nurtured(teller, lead)
     _looks_like_another(teller, lead, run)
     _converted_and_back(teller, run)
-    lead = teller.ok("GET", f"/api/v1/leads/{lead['id']}", user="sdr")
-    return lead
+    now: dict[str, Any] = teller.ok("GET", f"/api/v1/leads/{lead['id']}", user="sdr")
+    return now
 
 
 def _first_touch(teller: Teller, run: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What planned rules would have meant: the rules in force and the planned ones over records that exist (settings plan).
 
-Only the newest records are looked at, so a plan costs the same at any size; the preview says how many.
+Rules of assignment and nurture are replayed over the newest leads, those of scoring over the newest and some converted
+ones, whose keys are all read to find them; a preview says over how many it speaks.
 """
 
 from collections.abc import Mapping

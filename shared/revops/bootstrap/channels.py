@@ -147,9 +147,7 @@ class ChannelWiring(CrmWiring):
         from revops.channels.mail import TakeMail
 
         store = S3MailStore(self.aws("s3"))
-        return TakeMail(
-            self.table, self.clock, store, self.submit_lead, self.record_engagement(), self.settlement, self.settings
-        )
+        return TakeMail(store, self._touch(), self.record_engagement(), self.settings)
 
     # -- webinars ------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ The notification of a new object becomes an inbox entry like any webhook, so a m
 and one that makes no lead says why. The mail itself stays in the bucket.
 """
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
@@ -14,15 +13,13 @@ from pydantic import Field
 
 from revops.channels.mail_reading import Mail, Sender, person_name, read_mail
 from revops.channels.touch import Touch
-from revops.crm.activities import ACTIVITIES, Activity, ActivityType
-from revops.crm.intake import SubmitLead
+from revops.crm.activities import Activity, ActivityType, activity_id
 from revops.crm.model import Channel, Lead
 from revops.crm.normalise import canonical_email, tidy
 from revops.crm.submission import AttributionClaim, LeadSubmission
-from revops.inbox import InboxEntry, ReceiveSignal, Settlement, Signal
-from revops.kernel import CallContext, Clock, Conflict, Invalid, Refused, canonical_json, parse_json
+from revops.inbox import InboxEntry, ReceiveSignal, Signal
+from revops.kernel import CallContext, Invalid, Refused, canonical_json, parse_json
 from revops.settings import SettingsDocument, SettingsReader
-from revops.table import ConditionFailed, Table, begin
 
 PROVIDER = "mail"
 MAX_BYTES = 10_000_000
@@ -75,22 +72,10 @@ class ReceiveMail:
 class TakeMail:
     """What a worker does with a received mail: a lead with the mail on its timeline, or the reason why not."""
 
-    def __init__(
-        self,
-        table: Table,
-        clock: Clock,
-        store: MailStore,
-        submit: SubmitLead,
-        engage: EngageReply,
-        settlement: Settlement,
-        settings: SettingsReader,
-    ) -> None:
-        self._table = table
-        self._clock = clock
+    def __init__(self, store: MailStore, touch: Touch, engage: EngageReply, settings: SettingsReader) -> None:
         self._store = store
-        self._submit = submit
+        self._touch = touch
         self._engage = engage
-        self._settlement = settlement
         self._settings = settings
 
     def __call__(self, entry: InboxEntry, call: CallContext) -> str:
@@ -102,30 +87,13 @@ class TakeMail:
         refusal = _refusal(mail, author, rules)
         if refusal:
             raise Refused(refusal)
-        lead, created = self._lead(submission_of(mail, author, entry.id, rules), call)
+        lead = self._touch.lead(submission_of(mail, author, entry.id, rules), call)
         if mail.is_reply and not mail.forged:  # anybody can write in a lead's name
             self._engage(lead.id, "reply", f"mail:{_digest(mail)}", call)
-        transaction = begin(call, self._clock.now())
-        activity = _activity(mail, lead, entry)
-        if ACTIVITIES.get(self._table, activity.id) is None:
-            ACTIVITIES.create(transaction, activity)
-        self._settlement.applied(transaction, entry)
-        try:
-            self._table.commit(transaction)
-        except ConditionFailed:
-            return "settled meanwhile"  # by another worker, with the same effects
-        return "lead created" if created else "lead touched"
-
-    def _lead(self, submission: LeadSubmission, call: CallContext) -> tuple[Lead, bool]:
-        """The lead of a mail, and whether it was made for it."""
-        try:
-            receipt = self._submit(submission, call)
-        except Conflict as error:
-            if error.retryable:
-                raise
-            # The same object, read before under other rules.
-            return Touch(self._table, self._clock, self._submit, self._settlement).lead(submission, call), False
-        return receipt.lead, receipt.created
+        self._touch.record(
+            entry, lead.id, activity_id(entry.id), lambda owner, before: before or _activity(mail, owner, entry), call
+        )
+        return "mail on the timeline"
 
 
 def submission_of(mail: Mail, author: Sender, key: str, rules: MailRules) -> LeadSubmission:
@@ -171,9 +139,8 @@ def _refusal(mail: Mail, author: Sender, rules: MailRules) -> str:
 
 def _activity(mail: Mail, lead: Lead, entry: InboxEntry) -> Activity:
     facts = {"attachments": ", ".join(each.name or each.type for each in mail.attachments)[:500]}
-    digest = hashlib.sha256(f"activity\0{entry.id}".encode()).digest()
     return Activity(
-        id="ACT_" + base64.b32encode(digest).decode()[:26],
+        id=activity_id(entry.id),
         created_at=entry.created_at,
         modified_at=entry.created_at,
         type=ActivityType.EMAIL,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from revops.channels.mail import MailRules, ReceiveMail, TakeMail
+from revops.channels.touch import Touch
 from revops.channels.worker import S3, SettleMessage
 from revops.crm.activities import activities_about
 from revops.crm.consent import CONSENTS
@@ -15,10 +16,11 @@ from revops.crm.store import LEADS
 from revops.inbox import INBOX, InboxStatus, ReceiveSignal, Settlement
 from revops.kernel import CallContext, NotFound, Principal, Role
 from revops.settings import SettingsReader
+from revops.table import begin
 from tests.builders.blobs import MemoryBlobs
 from tests.builders.channels import WaitingQueue
-from tests.builders.clock import ManualClock
-from tests.builders.crm import submit_lead
+from tests.builders.clock import ManualClock, seeded_ids
+from tests.builders.crm import CALL, submission, submit_lead
 from tests.builders.mails import mail, raw
 from tests.builders.memory_table import MemoryTable
 
@@ -44,15 +46,8 @@ class Desk:
         self.settings = _Rules(self.table, MailRules(**rules))
         settlement = Settlement(self.table, self.clock, MemoryBlobs(), "r1")
         receive = ReceiveMail(ReceiveSignal(self.table, self.clock, MemoryBlobs()))
-        self.take = TakeMail(
-            self.table,
-            self.clock,
-            self,
-            submit_lead(self.table, clock=self.clock),
-            RecordEngagement(self.table, self.clock),
-            settlement,
-            self.settings,
-        )
+        touch = Touch(self.table, self.clock, submit_lead(self.table, clock=self.clock), settlement)
+        self.take = TakeMail(self, touch, RecordEngagement(self.table, self.clock), self.settings)
         self.worker = SettleMessage(settlement, {"mail": lambda: self.take}, {S3: lambda: receive}, WaitingQueue())
 
     def head(self, bucket: str, key: str, limit: int) -> bytes:
@@ -82,7 +77,7 @@ class Desk:
 @pytest.mark.mission("CAP-8", "CAP-9", "CAP-10")
 def test_a_mail_makes_a_lead_without_consent_and_stands_on_its_timeline() -> None:
     desk = Desk(campaigns={"sales@revops.example": "contact page"})
-    assert desk.arrives(mail("Bitte rufen Sie mich an.", subject="Frage")) == "lead created"
+    assert desk.arrives(mail("Bitte rufen Sie mich an.", subject="Frage")) == "mail on the timeline"
     [lead] = desk.leads()
     assert (lead.first_name, lead.last_name, lead.email) == ("Asha", "Rao", "asha.rao@nordlicht.example")
     assert (lead.attribution.source, lead.attribution.campaign, lead.attribution.medium, lead.attribution.derived) == (
@@ -113,7 +108,7 @@ def test_the_same_mail_delivered_again_changes_nothing() -> None:
 def test_a_second_mail_touches_the_lead() -> None:
     desk = Desk()
     desk.arrives(mail())
-    assert desk.arrives(mail("more", message_id="<m-2@nordlicht.example>"), key="2") == "lead touched"
+    assert desk.arrives(mail("more", message_id="<m-2@nordlicht.example>"), key="2") == "mail on the timeline"
     [lead] = desk.leads()
     assert len(activities_about(desk.table, lead.id)) == 2
 
@@ -170,8 +165,8 @@ def test_a_notice_of_something_else_is_refused() -> None:
 @pytest.mark.fault("R12")
 def test_two_mails_that_bear_one_message_id_are_both_taken() -> None:
     desk = Desk()
-    assert desk.arrives(mail("First words.")) == "lead created"
-    assert desk.arrives(mail("Others.", sender="Ben Cole <ben@sued.example>"), key="another") == "lead created"
+    assert desk.arrives(mail("First words.")) == "mail on the timeline"
+    assert desk.arrives(mail("Others.", sender="Ben Cole <ben@sued.example>"), key="another") == "mail on the timeline"
     assert desk.reasons() == []
     assert sorted(lead.email for lead in desk.leads()) == ["asha.rao@nordlicht.example", "ben@sued.example"]
 
@@ -199,3 +194,18 @@ def test_a_mail_whose_domain_disowns_it_is_no_reply_and_forwards_nobody() -> Non
     desk.arrives(forged, key="2")
     assert [each.email for each in desk.leads()] == ["asha.rao@nordlicht.example"]
     assert desk.reasons() == ["CAP-4 own: written by one of us and forwarding nobody"]
+
+
+@pytest.mark.mission("CAP-11")
+def test_a_mail_of_a_lead_that_was_merged_stands_on_the_timeline_of_the_survivor() -> None:
+    desk = Desk()
+    desk.arrives(mail())
+    [lead] = desk.leads()
+    other = submit_lead(desk.table, clock=desk.clock, ids=seeded_ids(7))(
+        submission(email="other@nordlicht.example", first_name="Zoe", last_name="Quist", phone=""), CALL
+    ).lead
+    merged = begin(CALL, desk.clock.now())
+    LEADS.update(merged, lead.revised(desk.clock.now(), merged_into=other.id))
+    desk.table.commit(merged)
+    desk.arrives(mail("more", message_id="<m-2@nordlicht.example>"), key="2")
+    assert [each.content for each in activities_about(desk.table, other.id)] == ["more"]
