@@ -102,6 +102,7 @@ class LeadView(BaseModel):
     status_reason: StatusReason | None = Field(default=None, description="Why it was given up or taken back")
     conversion: Conversion | None = Field(default=None, description="What it became; the lead is archived")
     metadata: dict[str, str] = Field(default_factory=dict)
+    custom_fields: dict[str, bool | int | str] = Field(default_factory=dict)
     created_at: datetime
     modified_at: datetime
 

@@ -55,7 +55,7 @@ class Wiring(StreamWiring):
 
         return LeadUseCases(
             ReadLeads(self.table, self.policy, lambda: self.cursors),
-            ChangeLead(self.table, self.clock, self.policy),
+            ChangeLead(self.table, self.clock, self.policy, self.settings),
             self.read_counts,
         )
 

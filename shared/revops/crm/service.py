@@ -1,6 +1,6 @@
 """Reading, listing and changing leads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,11 +10,13 @@ from revops.access import UNASSIGNED, Policy, Resource
 from revops.crm.consent import CONSENTS, ConsentRecord
 from revops.crm.model import AuthorityLevel, Lead, LeadStage, LeadStatus
 from revops.crm.normalise import canonical_email
+from revops.crm.policies.custom_fields import MAX_FIELDS, CustomFields, CustomValue, Given, read_custom_fields
 from revops.crm.policies.lead_moves import require_move, require_typed, require_workable
 from revops.crm.reading import held_by_others, move_identity, validity
 from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
 from revops.crm.submission import ShortText
 from revops.kernel import CallContext, Clock, Conflict, Forbidden, Invalid, VersionConflict
+from revops.settings import SettingsReader
 from revops.table import (
     ConditionFailed,
     CursorSigner,
@@ -47,6 +49,12 @@ class LeadChange(BaseModel):
     job_title: ShortText | None = None
     company_size: ShortText | None = None
     industry: ShortText | None = None
+    custom_fields: (
+        Annotated[
+            dict[str, Given], Field(max_length=MAX_FIELDS, description="Declared fields by name; null takes one away")
+        ]
+        | None
+    ) = None
 
 
 _TAKEN = "another person without an e-mail address has this phone"
@@ -144,19 +152,22 @@ class ReadLeads:
 class ChangeLead:
     """A change by hand, under the version that was read."""
 
-    def __init__(self, table: Table, clock: Clock, policy: Policy) -> None:
+    def __init__(self, table: Table, clock: Clock, policy: Policy, settings: SettingsReader | None = None) -> None:
         self._table = table
         self._clock = clock
         self._policy = policy
+        self._settings = settings or SettingsReader(table)
 
     def __call__(self, lead_id: str, change: LeadChange, call: CallContext) -> Lead:
-        """Raises NotFound, Forbidden, Refused (naming the legal moves), VersionConflict, Conflict for a phone that is
-        another's."""
+        """Raises NotFound, Forbidden, Invalid (naming the custom field), Refused (naming the legal moves),
+        VersionConflict, Conflict for a phone that is another's."""
         lead = LEADS.require(self._table, lead_id)
         self._policy.require_write(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
         if lead.version != change.version:
             raise VersionConflict(f"lead {lead_id} was changed by someone else", lead.version)
         asked = change.model_dump(exclude_unset=True, exclude={"version"})
+        if change.custom_fields is not None:
+            asked["custom_fields"] = self._custom_fields(lead, change.custom_fields)
         wanted: dict[str, Any] = {
             name: value for name, value in asked.items() if value is not None and value != getattr(lead, name)
         }
@@ -182,3 +193,9 @@ class ChangeLead:
         except ConditionFailed as error:  # not the lead itself: somebody took the phone meanwhile
             raise Conflict(_TAKEN) from error
         return changed
+
+    def _custom_fields(self, lead: Lead, said: Mapping[str, Given]) -> dict[str, CustomValue]:
+        """A lead's declared fields with what is said of some; what is said to be nothing is taken away."""
+        values = read_custom_fields(said, self._settings.read(CustomFields))
+        kept = {name: value for name, value in lead.custom_fields.items() if name not in said}
+        return {**kept, **values}

@@ -16,7 +16,7 @@ from pydantic import (
 from revops.crm.model import Attribution, AuthorityLevel, Channel
 from revops.crm.normalise import tidy
 from revops.crm.policies.attribution import trace
-from revops.crm.policies.custom_fields import MAX_FIELDS, CustomFields, Given, require_typed, typed
+from revops.crm.policies.custom_fields import MAX_FIELDS, CustomFields, Given, read_custom_fields, typed
 from revops.crm.scripts import unseen
 
 _LINE = 120
@@ -189,7 +189,7 @@ def with_custom_fields(submission: LeadSubmission, declared: CustomFields) -> Le
     """The submission with its declared fields typed. Raises Invalid, naming each that cannot be read; but the public
     form loses no lead for one: what cannot be read stays in its metadata."""
     if submission.channel is not Channel.FORM:
-        return submission.model_copy(update={"custom_fields": require_typed(submission.custom_fields, declared)})
+        return submission.model_copy(update={"custom_fields": read_custom_fields(submission.custom_fields, declared)})
     named = {name: said for name, said in submission.metadata.items() if name in declared.lead}
     values, _ = typed({**named, **submission.custom_fields}, declared)
     unread = {name: said for name, said in submission.custom_fields.items() if name not in values}

@@ -81,7 +81,7 @@ def typed(said: Mapping[str, object], declared: CustomFields) -> tuple[dict[str,
     return values, tuple(issues)
 
 
-def require_typed(said: Mapping[str, object], declared: CustomFields) -> dict[str, CustomValue]:
+def read_custom_fields(said: Mapping[str, object], declared: CustomFields) -> dict[str, CustomValue]:
     """What is said, read as what was declared. Raises Invalid, naming each field that cannot be read."""
     values, issues = typed(said, declared)
     if issues:
