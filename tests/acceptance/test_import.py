@@ -66,12 +66,13 @@ def _people(count: int) -> tuple[bytes, list[str]]:
 @pytest.mark.mission("CAP-7", "CAP-8", "CAP-9", "CAP-11", "CAP-12")
 @pytest.mark.fault("R30", "S11")
 def test_a_list_becomes_leads_and_every_row_has_its_verdict(stack: Stack) -> None:
-    content, expected, _ = csv_file(int(fresh(), 16) % 10**6, 120)
+    seed = int(fresh(), 16) % 10**6
+    content, expected, _ = csv_file(seed, 120)
     done = _bring(stack, content, columns=COLUMNS, attribution={}, consent=[])
-    assert done["state"] == "Completed", done
+    assert done["state"] == "Completed", (seed, done)
     assert done["rows_read"] == len(expected)
     for kind in ("stored", "joined", "pending", "refused"):
-        assert done[kind] == sum(each.verdict == kind for each in expected), kind
+        assert done[kind] == sum(each.verdict == kind for each in expected), (seed, kind)
     assert done["share"] == 1.0
     rows = {int(row["row"]): row for row in _result(stack, done["id"])}
     assert len(rows) == len(expected)

@@ -41,13 +41,14 @@ def spool(parts: Iterable[bytes], into: BinaryIO, limit: int) -> Spooled:
     more of its lines are none than are. Raises Invalid for what is no text, and for more than `limit` bytes."""
     digest, seen, judge = hashlib.sha256(), 0, _Encoding()
     decoder: codecs.IncrementalDecoder | None = None
+    marked = False
     for number, came in enumerate(_head_first(parts, 4)):
         digest.update(came)
         seen += len(came)
         if seen > limit:
             raise unreadable("size", "the file is too large", f"at most {limit} bytes")
         if number == 0:
-            decoder = _utf16(came)
+            decoder, marked = _utf16(came), came.startswith(codecs.BOM_UTF8)
         if decoder is not None:
             text = decoder.decode(came).removeprefix("\ufeff").encode("utf-8", "replace")
         else:
@@ -55,7 +56,7 @@ def spool(parts: Iterable[bytes], into: BinaryIO, limit: int) -> Spooled:
             judge.look(text)
         into.write(text)
     into.flush()
-    encoding = "utf-8" if decoder is not None else judge.verdict()
+    encoding = "utf-8" if marked or decoder is not None else judge.verdict()
     return Spooled(into, digest.hexdigest(), encoding, into.tell())
 
 

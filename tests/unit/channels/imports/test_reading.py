@@ -1,5 +1,6 @@
 """Files as rows: CSV in every dress, workbooks with their oddities, and what only looks like one."""
 
+import codecs
 import io
 import tempfile
 import time
@@ -50,6 +51,15 @@ def test_every_common_encoding_delimiter_and_line_end(encoding: str, delimiter: 
     assert sheet.header == ("Name", "Firm")
     assert [row.cells for row in rows] == [("Jörg", "Löwe"), ("Zoë", f"a{delimiter} b")]
     assert sheet.share() == 1.0
+
+
+@pytest.mark.mission("CAP-7")
+def test_without_a_mark_the_greater_number_of_lines_says_how_a_file_is_written() -> None:
+    damaged = "a,b\nराहुल,1\n".encode() + b"M\xfcller,2\nJ\xf6rg,3\n"
+    _, guessed = csv_rows(damaged)
+    assert [row.cells for row in guessed if not row.problem] == [("Müller", "2"), ("Jörg", "3")]
+    _, marked = csv_rows(codecs.BOM_UTF8 + damaged)
+    assert [row.cells for row in marked if not row.problem] == [("राहुल", "1")]
 
 
 @pytest.mark.mission("CAP-7")
