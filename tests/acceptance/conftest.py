@@ -17,8 +17,27 @@ from revops.kernel import Role, system_call
 from tests.acceptance import orders
 from tests.acceptance.stack import Json, Stack, at_once, fresh
 
-_FILE = Path(os.environ.get("REVOPS_STACK", Path(__file__).parents[2] / ".local" / "test" / "stack.json"))
+_HERE = Path(__file__).parent
+_FILE = Path(os.environ.get("REVOPS_STACK", _HERE.parents[1] / ".local" / "test" / "stack.json"))
 _WARM = 12
+
+_LONGEST_FIRST = (
+    "test_assignment", "test_nurture", "test_membership", "test_nothing_lost", "test_intake_time", "test_keys",
+    "test_scoring", "test_orders", "test_hubspot",
+)  # fmt: skip
+"""Files that wait long begin first, so that none is left over for one worker at the end."""
+
+_WITH = {"test_access": "test_assignment"}
+"""Files that cannot run beside each other: one sends people on leave, the other expects them at work."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file is one worker's, because its tests build on each other's set-up; long files come first."""
+    order = {name: place for place, name in enumerate(_LONGEST_FIRST)}
+    groups = {item: _WITH.get(item.path.stem, item.path.stem) for item in items if item.path.parent == _HERE}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: order.get(groups.get(item, ""), len(order)))
 
 
 def _warm(stack: Stack) -> None:

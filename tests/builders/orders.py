@@ -21,6 +21,7 @@ from revops.orders.ports import (
 from revops.orders.provisioning.service import ProvisionOrder
 from revops.orders.queries import ReadOrder, ReadProgress
 from revops.orders.signature import CaptureSignature, SignedDocument
+from revops.orders.steps import order_steps
 from revops.orders.store import ORDERS
 from revops.orders.submission import SubmitOrder
 from revops.orders.workflow import AnswerWait, RestartStalledOrders, RunOrderStep, StartWorkflow, StepTask
@@ -184,15 +185,10 @@ class Desk:
         self.answer = AnswerWait(self.table, self.clock, self.engine)
         self.start = StartWorkflow(self.engine)
         self.restart_stalled = RestartStalledOrders(self.table, self.clock)
-        self.run = RunOrderStep(
-            self.table,
-            self.clock,
-            records,
-            ProvisionOrder(self.table, self.clock, gateway or self.stripe, records, settings),
-            settings,
-            {ESignMethod.MANUAL: ManualSigning()},
-            self.answer,
-        )
+        provision = ProvisionOrder(self.table, self.clock, gateway or self.stripe, records, settings)
+        signing = {ESignMethod.MANUAL: ManualSigning()}
+        steps = order_steps(self.table, self.clock, records, provision, settings, signing)
+        self.run = RunOrderStep(self.table, self.clock, records, steps, self.answer)
 
     def order(self, order_id: str) -> OrderForm:
         return ORDERS.require(self.table, order_id)

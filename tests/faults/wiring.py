@@ -21,6 +21,7 @@ from revops.notices import SendNotice
 from revops.orders.model import ESignMethod
 from revops.orders.ports import ManualSigning
 from revops.orders.provisioning.service import ProvisionOrder
+from revops.orders.steps import order_steps
 from revops.orders.workflow import RunOrderStep, StepTask
 from revops.platform.batch import handle_messages
 from revops.platform.config import Config
@@ -175,15 +176,10 @@ class BenchWiring(Wiring):
 
     def run_order_step(self) -> RunOrderStep:
         gateway = self.outside.provisioning
-        return RunOrderStep(
-            self.table,
-            self.clock,
-            self.crm_records,
-            ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings),
-            self.settings,
-            {ESignMethod.MANUAL: ManualSigning()},
-            self.answer_wait(),
-        )
+        provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings)
+        signing = {ESignMethod.MANUAL: ManualSigning()}
+        steps = order_steps(self.table, self.clock, self.crm_records, provision, self.settings, signing)
+        return RunOrderStep(self.table, self.clock, self.crm_records, steps, self.answer_wait())
 
     def handle_hubspot_message(self) -> HandleMessage:
         converge = ConvergeContact(

@@ -90,19 +90,15 @@ class CashWiring(ImportWiring):
         from revops.orders.model import ESignMethod
         from revops.orders.ports import ManualSigning
         from revops.orders.provisioning.service import ProvisionOrder
+        from revops.orders.steps import order_steps
         from revops.orders.workflow import RunOrderStep
 
         client = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
         gateway = StripeProvisioning(lambda: client(str(self.secrets.read("stripe")["api_key"])))
-        return RunOrderStep(
-            self.table,
-            self.clock,
-            self.crm_records,
-            ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings),
-            self.settings,
-            {ESignMethod.MANUAL: ManualSigning()},
-            self.answer_wait(),
-        )
+        provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings)
+        signing = {ESignMethod.MANUAL: ManualSigning()}
+        steps = order_steps(self.table, self.clock, self.crm_records, provision, self.settings, signing)
+        return RunOrderStep(self.table, self.clock, self.crm_records, steps, self.answer_wait())
 
     def order_use_cases(self) -> OrderUseCases:
         from revops.api.orders import OrderUseCases

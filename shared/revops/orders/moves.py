@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from revops.kernel import CallContext, Conflict
+from revops.kernel import CallContext, Clock, Conflict
 from revops.orders.model import OrderForm, OrderStatus, Step, StepOutcome, StepRecord
 from revops.orders.policies.lifecycle import require_move
 from revops.orders.store import ORDERS, add_step
-from revops.table import ConditionFailed, Table, Transaction, commit_update
+from revops.table import ConditionFailed, Table, Transaction, begin, commit_update
 
 
 def move(
@@ -53,3 +53,38 @@ def commit_move(table: Table, transaction: Transaction, moved: OrderForm) -> Ord
     except ConditionFailed as error:
         raise Conflict("the deal of this order was changed meanwhile; try again") from error
     return moved
+
+
+class TakeStep:
+    """Moves an order to where a step of the workflow brought it, together with what the step wrote elsewhere."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def begin(self, call: CallContext) -> Transaction:
+        """A transaction for what goes with the move."""
+        return begin(call, self._clock.now())
+
+    def __call__(
+        self,
+        order: OrderForm,
+        to: OrderStatus,
+        step: Step,
+        call: CallContext,
+        started_at: datetime,
+        *,
+        transaction: Transaction | None = None,
+        outcome: StepOutcome = StepOutcome.DONE,
+        reason: str = "",
+        **changes: object,
+    ) -> OrderForm:
+        """The order as it stands afterwards. Raises Refused for an illegal move, VersionConflict or ConditionFailed
+        when something of it changed meanwhile."""
+        transaction = transaction or self.begin(call)
+        now = self._clock.now()
+        moved = move(
+            transaction, order, to, step, call, now, started_at=started_at, outcome=outcome, reason=reason, **changes
+        )
+        self._table.commit(transaction)
+        return moved

@@ -4,19 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from revops.kernel import CallContext, Clock, DomainError, Refused, VersionConflict
+from revops.kernel import CallContext, Clock, DomainError, VersionConflict
 from revops.orders.decisions import end_deal
-from revops.orders.model import Block, ESignMethod, OrderForm, OrderStatus, Review, Step, StepOutcome
-from revops.orders.moves import move
-from revops.orders.policies.compliance import ComplianceRules, missing_documents
+from revops.orders.model import Block, OrderForm, OrderStatus, Step, StepOutcome
+from revops.orders.moves import TakeStep, move
 from revops.orders.policies.lifecycle import WAITS, is_automatic, is_executed, next_step
-from revops.orders.policies.pricing import PlanCatalogue
-from revops.orders.policies.review import ReviewRules, review
-from revops.orders.ports import CrmRecords, OrderEvidence, SignatureSender, WorkflowEngine
-from revops.orders.provisioning.service import ProvisionOrder
+from revops.orders.ports import CrmRecords, WorkflowEngine
+from revops.orders.steps import StepAction
 from revops.orders.store import ORDERS, STALLED_AFTER, add_wait, waits_of
-from revops.settings import SettingsReader
-from revops.table import ConditionFailed, Row, Table, Transaction, begin, due_now
+from revops.table import ConditionFailed, Row, Table, begin, due_now
 
 GIVE_UP = "give_up"
 """The task an execution runs when the retries of a step are used up."""
@@ -127,24 +123,16 @@ class RunOrderStep:
         table: Table,
         clock: Clock,
         crm: CrmRecords,
-        provision: ProvisionOrder,
-        settings: SettingsReader,
-        signing: Mapping[ESignMethod, SignatureSender],
+        steps: Mapping[Step, StepAction],
         answer: AnswerWait,
     ) -> None:
+        """`steps` are those the workflow takes by itself; `orders.steps.order_steps` makes them."""
         self._table = table
         self._clock = clock
         self._crm = crm
-        self._provision = provision
-        self._settings = settings
-        self._signing = signing
+        self._steps = steps
         self._answer = answer
-        self._steps = {
-            Step.REVIEW: self._review,
-            Step.REQUEST_SIGNATURE: self._request_signature,
-            Step.PROVISION: self._provision_order,
-            Step.ACTIVATE: self._activate,
-        }
+        self._take = TakeStep(table, clock)
 
     def __call__(self, task: StepTask, call: CallContext) -> StepResult:
         """Where the order stands afterwards. Raises what trying again may cure; the execution retries."""
@@ -168,50 +156,6 @@ class RunOrderStep:
                 raise
             moved = self._fail(order, step, error.detail, call, started_at)
         return self._result(moved)
-
-    # -- the steps -------------------------------------------------------------------------------------------------
-
-    def _review(self, order: OrderForm, call: CallContext, started_at: datetime) -> OrderForm:
-        rules, version = self._settings.versioned(ReviewRules)
-        findings = review(order.terms, rules, self._settings.read(PlanCatalogue))
-        to = OrderStatus.IN_REVIEW if findings else OrderStatus.APPROVED
-        reason = "; ".join(finding.message for finding in findings) or "standard: within every review rule"
-        outcome = Review(findings=findings, rules_version=version)
-        return self._move(order, to, Step.REVIEW, call, started_at, reason=reason, review=outcome)
-
-    def _request_signature(self, order: OrderForm, call: CallContext, started_at: datetime) -> OrderForm:
-        sender = self._signing.get(order.terms.esign_method)
-        if sender is None:
-            raise Refused(f"{order.terms.esign_method} is not connected here; send a new form for another method")
-        sender.send(order)
-        return self._move(order, OrderStatus.AWAITING_SIGNATURE, Step.REQUEST_SIGNATURE, call, started_at)
-
-    def _provision_order(self, order: OrderForm, call: CallContext, started_at: datetime) -> OrderForm:
-        signature = order.signature
-        if signature is None:
-            raise Refused("an executed order without its signed document")
-        made = self._provision(order, call)
-        now = self._clock.now()
-        transaction = begin(call, now)
-        evidence = OrderEvidence(order.id, signature.sha256, signature.signed_on, made.subscription_id)
-        self._crm.mark_won(transaction, now, order.opportunity_id, evidence)
-        return self._move(
-            order,
-            OrderStatus.PROVISIONED,
-            Step.PROVISION,
-            call,
-            started_at,
-            transaction=transaction,
-            stripe_customer_id=made.customer_id,
-            stripe_subscription_id=made.subscription_id,
-        )
-
-    def _activate(self, order: OrderForm, call: CallContext, started_at: datetime) -> OrderForm:
-        today = self._clock.now().date()
-        missing = missing_documents(order.terms, self._settings.read(ComplianceRules), today)
-        if missing:
-            raise Refused(f"service in {order.terms.region} needs: {', '.join(missing)}")
-        return self._move(order, OrderStatus.ACTIVE, Step.ACTIVATE, call, started_at)
 
     # -- waiting and failing ---------------------------------------------------------------------------------------
 
@@ -238,13 +182,13 @@ class RunOrderStep:
         if is_executed(order.status):
             block = Block(step=step, reason=reason, resume_to=order.status)
             blocked = StepOutcome.BLOCKED
-            return self._move(
+            return self._take(
                 order, OrderStatus.BLOCKED, step, call, started_at, outcome=blocked, reason=reason, block=block
             )
         now = self._clock.now()
         transaction = begin(call, now)
         end_deal(self._crm, transaction, now, order, "the order form could not be completed")
-        return self._move(
+        return self._take(
             order,
             OrderStatus.CANCELLED,
             step,
@@ -255,27 +199,6 @@ class RunOrderStep:
             reason=reason,
             end_reason=reason,
         )
-
-    def _move(
-        self,
-        order: OrderForm,
-        to: OrderStatus,
-        step: Step,
-        call: CallContext,
-        started_at: datetime,
-        *,
-        transaction: Transaction | None = None,
-        outcome: StepOutcome = StepOutcome.DONE,
-        reason: str = "",
-        **changes: object,
-    ) -> OrderForm:
-        now = self._clock.now()
-        transaction = transaction or begin(call, now)
-        moved = move(
-            transaction, order, to, step, call, now, started_at=started_at, outcome=outcome, reason=reason, **changes
-        )
-        self._table.commit(transaction)
-        return moved
 
     @staticmethod
     def _result(order: OrderForm) -> StepResult:
