@@ -399,7 +399,7 @@ def test_rollups(account: Account) -> None:
 @pytest.mark.mission("ORD-2")
 def test_bus_consumer(account: Account) -> None:
     for _ in range(2):
-        invoke("bus_consumer", sample("bus_consumer"))
+        assert invoke("bus_consumer", sample("bus_consumer")) == {"batchItemFailures": []}
     started = account.aws("stepfunctions").list_executions(stateMachineArn=account.workflow)["executions"]
     assert len(started) == 1
 

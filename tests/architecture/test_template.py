@@ -448,7 +448,7 @@ CONVENTIONS: list[tuple[Convention, Callable[[Template], None]]] = [
     ),
     (
         every_asynchronous_function_has_a_failure_destination,
-        lambda template: template["Resources"].pop("BusConsumerFunctionEventInvokeConfig"),
+        lambda template: template["Resources"].pop("ScoreLeadsFunctionEventInvokeConfig"),
     ),
     (visibility_is_six_times_the_timeout, _short_visibility),
     (failures_are_reported_per_item, _drop(MAPPING, "HubspotWorkerMapping", "FunctionResponseTypes")),
