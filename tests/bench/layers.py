@@ -1,5 +1,6 @@
 """The layers and functions as `sam build` makes them, unpacked the way Lambda does: the packages under one `python`."""
 
+import fcntl
 import functools
 import hashlib
 import platform
@@ -29,22 +30,33 @@ class Layers:
 def built_layers() -> Layers:
     """Builds both layers through the Makefiles that `sam build` calls, for this machine's processor.
 
-    The dependencies stay until their lock or their build changes; the domain is built anew each time.
+    What was built stays until its sources change. One process builds, others wait for it.
     """
-    sources = [ROOT / "requirements" / "runtime.txt", ROOT / "layers" / "dependencies" / "build.py"]
-    key = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources) + platform.machine().encode())
-    dependencies = PLACE / f"dependencies-{key.hexdigest()[:16]}"
-    if not dependencies.exists():
-        for old in PLACE.glob("dependencies-*"):
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with (PLACE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        third_party = [ROOT / "requirements" / "runtime.txt", ROOT / "layers" / "dependencies" / "build.py"]
+        package = [path for path in sorted((ROOT / "shared" / "revops").rglob("*")) if path.is_file()]
+        own = [path for path in package if "__pycache__" not in path.parts]
+        return Layers(
+            _built("dependencies", "build-DependenciesLayer", third_party),
+            _built("domain", "build-DomainLayer", [*own, ROOT / "layers" / "domain" / "Makefile"]),
+        )
+
+
+def _built(layer: str, target: str, sources: list[Path]) -> Path:
+    key = hashlib.sha256(platform.machine().encode())
+    for path in sources:
+        key.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    folder = PLACE / f"{layer}-{key.hexdigest()[:16]}"
+    if not folder.exists():
+        for old in PLACE.glob(f"{layer}-*"):
             shutil.rmtree(old)
         draft = PLACE / "draft"
         shutil.rmtree(draft, ignore_errors=True)
-        _make("dependencies", "build-DependenciesLayer", draft)
-        draft.rename(dependencies)
-    domain = PLACE / "domain"
-    shutil.rmtree(domain, ignore_errors=True)
-    _make("domain", "build-DomainLayer", domain)
-    return Layers(dependencies / "python", domain / "python")
+        _make(layer, target, draft)
+        draft.rename(folder)
+    return folder / "python"
 
 
 def _make(layer: str, target: str, folder: Path) -> None:
