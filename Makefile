@@ -19,7 +19,7 @@ QUICK := $(filter-out $(LONG),$(wildcard tests/property/test_*.py))
 export AWS_EC2_METADATA_DISABLED := true
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help setup up down status tokens log story check test proof bench lint-template docs lock build clean forget
+.PHONY: help setup up down status tokens log story catalogue check test proof bench lint-template docs lock build clean forget
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,9 +45,9 @@ setup: .venv/.installed .venv-local/.installed .venv-tools/.installed node_modul
 	fi
 	@touch $@
 
-.venv/.installed: .venv/.uv requirements/dev.txt requirements/runtime.txt requirements/training.txt
+.venv/.installed: .venv/.uv requirements/dev.txt requirements/runtime.txt requirements/training.txt requirements/documents.txt
 	@echo "  · what code and tests need"
-	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements/runtime.txt -r requirements/dev.txt -r requirements/training.txt
+	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements/runtime.txt -r requirements/dev.txt -r requirements/training.txt -r requirements/documents.txt
 	@touch $@
 
 .venv-local/.installed: .venv/.uv requirements/local.txt
@@ -90,6 +90,9 @@ log: ## what a function logged: make log FUNCTION=crm_api
 story: ## tell the demo story again
 	@$(PYTHON) -m local.story
 
+catalogue: .venv/.installed ## how Stripe's catalogue differs from our plan data; APPLY=1 closes it, STACK_NAME= names a deployment
+	@$(PYTHON) -m local.operate $(if $(STACK_NAME),--stack $(STACK_NAME)) catalogue $(if $(APPLY),apply,plan)
+
 forget: ## stop the stack and remove its state
 	@$(STACK) forget
 
@@ -125,17 +128,20 @@ COMPILE := $(UV) pip compile --quiet --python-version 3.13 --universal --generat
 lock: .venv/.uv ## recompile the hashed lists from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	@$(COMPILE) -c requirements/runtime.txt --group training -o requirements/training.txt
-	@$(COMPILE) -c requirements/runtime.txt -c requirements/training.txt pyproject.toml --group dev -o requirements/dev.txt
+	@$(COMPILE) -c requirements/runtime.txt --group documents -o requirements/documents.txt
+	@$(COMPILE) -c requirements/runtime.txt -c requirements/training.txt -c requirements/documents.txt pyproject.toml --group dev -o requirements/dev.txt
 	@$(COMPILE) --group local -o requirements/local.txt
 	@$(COMPILE) --group tools -o requirements/tools.txt
 
 build: .venv/.installed ## the layers for Lambda (arm64, or LAYER_ARCHITECTURE=x86_64) under .build/lambda
-	@rm -rf .build/lambda && mkdir -p .build/lambda/dependencies .build/lambda/training .build/lambda/domain
+	@rm -rf .build/lambda && mkdir -p .build/lambda/dependencies .build/lambda/training .build/lambda/documents .build/lambda/domain
 	@$(MAKE) -s -C layers/training PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/training build-TrainingLayer
+	@$(MAKE) -s -C layers/documents PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/documents build-DocumentsLayer
 	@$(MAKE) -s -C layers/dependencies PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/dependencies build-DependenciesLayer
 	@$(MAKE) -s -C layers/domain PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/domain build-DomainLayer
 	@find .build/lambda/dependencies .build/lambda/domain -type f -exec cat {} + | wc -c | awk '{ printf "  layers: %.1f MB unzipped\n", $$1 / 1e6 }'
 	@find .build/lambda/training -type f -exec cat {} + | wc -c | awk '{ printf "  training layer: %.1f MB unzipped\n", $$1 / 1e6 }'
+	@find .build/lambda/documents -type f -exec cat {} + | wc -c | awk '{ printf "  documents layer: %.1f MB unzipped\n", $$1 / 1e6 }'
 
 clean: ## remove what was built (environments and the stack's state stay)
 	@rm -rf .build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -31,6 +31,7 @@ def wiring_of(stack: Mapping[str, Any]) -> Wiring:
                 "TABLE_NAME": stack["table_name"],
                 "BUS_NAME": stack["bus_name"],
                 "SECRET_PREFIX": "revops/local/",
+                "STRIPE_API_BASE": stack["stripe"]["simulator_url"] or "",
                 "HUBSPOT_API_BASE": stack["hubspot"]["simulator_url"] or "",
             }
         )

@@ -8,12 +8,16 @@ import argparse
 import ast
 import json
 import os
+import pkgutil
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+import revops.api
 from revops.catalogue import PAYLOADS, Event
 
 ROOT = Path(__file__).parents[1]
@@ -21,69 +25,25 @@ OPENAPI = ROOT / "shared" / "revops" / "api" / "openapi.json"
 MISSION = Path(os.environ.get("REVOPS_MISSION", ROOT.parent / "shared" / "mission.md"))
 
 
+def _adders() -> list[Callable[[Any, Any], None]]:
+    """What adds routes: the functions `add_…_routes` of every module of the API."""
+    modules = [import_module(f"revops.api.{module.name}") for module in pkgutil.iter_modules(revops.api.__path__)]
+    return [
+        member
+        for module in modules
+        for name, member in sorted(vars(module).items())
+        if re.fullmatch(r"add_\w+_routes?", name) and member.__module__ == module.__name__
+    ]
+
+
 def openapi() -> dict[str, Any]:
     """The whole API as OpenAPI 3.1, from the routes of every function."""
     from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, HTTPBearer
 
-    from revops.api.activities import add_activity_routes
-    from revops.api.assignment import add_assignment_routes
-    from revops.api.billing import add_stripe_webhook_route
-    from revops.api.channels import add_channel_webhook_routes
-    from revops.api.consents import add_consent_routes
-    from revops.api.conversion import add_conversion_routes
-    from revops.api.duplicates import add_duplicate_routes
-    from revops.api.engagement import add_engagement_routes
-    from revops.api.hubspot import add_hubspot_webhook_route
-    from revops.api.imports import add_import_routes
-    from revops.api.intake import add_intake_routes
-    from revops.api.keys import add_key_routes
-    from revops.api.leads import add_lead_routes
-    from revops.api.meta import add_meta_routes
-    from revops.api.nurture import add_nurture_routes
-    from revops.api.operations import add_operation_routes
-    from revops.api.orders import add_order_routes
-    from revops.api.page_events import add_page_event_routes
-    from revops.api.qualification import add_qualification_routes
-    from revops.api.records import add_record_routes
-    from revops.api.scoring import add_scoring_routes
-    from revops.api.settings import add_settings_routes
-    from revops.api.tasks import add_task_routes
-    from revops.api.tracking import add_tracking_routes
-    from revops.api.usage import add_usage_routes
-    from revops.api.users import add_user_routes
-    from revops.api.webinars import add_webinar_routes
     from revops.platform.http import Api
 
     api = Api(cast("Any", None))
-    for add in (
-        add_intake_routes,
-        add_import_routes,
-        add_lead_routes,
-        add_consent_routes,
-        add_engagement_routes,
-        add_page_event_routes,
-        add_tracking_routes,
-        add_assignment_routes,
-        add_task_routes,
-        add_activity_routes,
-        add_user_routes,
-        add_qualification_routes,
-        add_conversion_routes,
-        add_duplicate_routes,
-        add_nurture_routes,
-        add_record_routes,
-        add_scoring_routes,
-        add_settings_routes,
-        add_key_routes,
-        add_webinar_routes,
-        add_operation_routes,
-        add_order_routes,
-        add_usage_routes,
-        add_channel_webhook_routes,
-        add_stripe_webhook_route,
-        add_hubspot_webhook_route,
-        add_meta_routes,
-    ):
+    for add in _adders():
         add(api, cast("Any", None))
     document: dict[str, Any] = json.loads(
         api.app.get_openapi_json_schema(

@@ -4,6 +4,7 @@
     python -m local.operate --stack revops-prod key --name partner-one --scopes leads:write
     python -m local.operate --stack revops-prod revoke --key-id <id printed by `key`>
     python -m local.operate --stack revops-prod settings plan|apply [name …]
+    python -m local.operate --stack revops-prod catalogue plan|apply
     python -m local.operate --stack revops-prod replay --provider stripe --start 2026-11-20T09:00:00Z [--only-dead]
 
 `--stack` is the CloudFormation stack's name, found with the AWS credentials at hand; without it the stack that
@@ -12,6 +13,7 @@
 
 import argparse
 import json
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -28,6 +30,7 @@ from revops.bootstrap import Wiring
 from revops.inbox.replay import ReplayRequest, ReplaySignals
 from revops.kernel import CallContext, DomainError, Role, system_call
 from revops.platform.config import Config
+from revops.table import CursorSigner
 
 LOCAL = Path(".local/stack.json")
 HEAD_OFFICE = "head-office"
@@ -122,6 +125,20 @@ def settings(deployment: Deployment, chosen: argparse.Namespace, call: CallConte
     return "\n".join(plan_files(deployment.wiring, call, chosen.names))
 
 
+def catalogue(deployment: Deployment, chosen: argparse.Namespace, _call: CallContext) -> str:
+    """Shows or closes the difference between the plan data in force and the billing provider's catalogue."""
+    sync = deployment.wiring.sync_catalogue()
+    changes = sync.apply() if chosen.verb == "apply" else sync.plan()
+    lines = [
+        f"{'changed' if each.drift else each.action:>9}  {each.what} {each.key}"
+        + (f": {each.detail}" if each.detail else "")
+        for each in changes
+    ]
+    if not lines:
+        return "nothing differs"
+    return "\n".join([*lines, f"{len(lines)} {'done' if chosen.verb == 'apply' else 'differences; apply closes them'}"])
+
+
 def replay(deployment: Deployment, chosen: argparse.Namespace, call: CallContext) -> str:
     """Hands received webhooks to their worker again."""
     wiring = deployment.wiring
@@ -134,9 +151,17 @@ def replay(deployment: Deployment, chosen: argparse.Namespace, call: CallContext
         only_dead=chosen.only_dead,
         settled_before=chosen.settled_before,
     )
-    done = ReplaySignals(wiring.table, wiring.clock, wiring.policy, wiring.settlement)(wanted, call)
-    more = f"; there are more: run it again with --settled-before {done.settled_before.isoformat()}"
-    return f"{done.replayed} handed to the worker again" + (more if done.more else "")
+    signer = CursorSigner(secrets.token_bytes(32))  # it goes on by itself: its cursors never leave this process
+    replay = ReplaySignals(wiring.table, wiring.clock, wiring.policy, wiring.settlement, lambda: signer)
+    replayed = failed = 0
+    while True:
+        done = replay(wanted, call)
+        replayed, failed = replayed + done.replayed, failed + done.failed
+        if not done.more:
+            break
+        wanted = wanted.model_copy(update={"cursor": done.cursor, "settled_before": done.settled_before})
+    again = f"; {failed} could not be just now: run it again" if failed else ""
+    return f"{replayed} handed to the worker again{again}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,6 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("settings")
     one.add_argument("verb", choices=["plan", "apply"])
     one.add_argument("names", nargs="*", help="documents; all if left out")
+    one = verbs.add_parser("catalogue")
+    one.add_argument("verb", choices=["plan", "apply"])
     one = verbs.add_parser("replay")
     providers = ["stripe", "hubspot", "form", "whatsapp", "twilio", "connect", "mail"]
     one.add_argument("--provider", choices=providers, required=True)
@@ -173,6 +200,7 @@ COMMANDS: Mapping[str, Callable[[Deployment, argparse.Namespace, CallContext], s
     "key": key,
     "revoke": revoke,
     "settings": settings,
+    "catalogue": catalogue,
     "replay": replay,
 }
 

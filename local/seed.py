@@ -13,7 +13,8 @@ TEAMS = {"head-office": "", "team-a": "head-office", "team-b": "head-office"}
 
 
 def seed(stack: Mapping[str, Any]) -> None:
-    """Places the users of `stack` in their teams, registers its keys and applies the files of config/."""
+    """Places the users of `stack` in their teams, registers its keys, applies the files of config/, and makes the plans
+    known to Stripe and HubSpot."""
     wiring, call = wiring_of(stack), system_call("seed")
     place, now = PlaceUser(wiring.table, wiring.clock), wiring.clock.now()
     for identifier, parent in TEAMS.items():
@@ -37,4 +38,5 @@ def seed(stack: Mapping[str, Any]) -> None:
     keys("partner-one", partner, call, stack["partner_api_key"], 6_000)
     keys("metering", frozenset({"usage:write"}), call, stack["usage_api_key"])
     apply_files(wiring, call)
+    wiring.sync_catalogue().apply()
     wiring.ensure_hubspot_properties()(call)

@@ -1,4 +1,4 @@
-"""The CRM's HTTP API: leads and the work on them, accounts, deals, settings, users, audit; its own description.
+"""The CRM's HTTP API: leads and the work on them, accounts, deals, audit; its own description.
 
 Each part is loaded by the first request that is for it.
 """

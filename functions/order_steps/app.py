@@ -1,4 +1,7 @@
-"""Tasks of the order workflow: the step an order calls for, safe to repeat; an unknown task is told where it stands."""
+"""Tasks of the order workflow: the step an order calls for, safe to repeat; an unknown task is told where it stands.
+
+Once a day it also looks whether the billing catalogue is still what our plan data says.
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,13 +9,21 @@ from typing import Any
 from revops.bootstrap import wiring
 from revops.kernel import system_call
 from revops.orders.workflow import StepTask
+from revops.platform.jobs import run_job
 from revops.platform.logging import LogCode, log
 
-run_order_step = wiring().run_order_step()
+use = wiring()
+run_order_step = use.run_order_step()
+sync_catalogue = use.sync_catalogue()
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, str]:  # noqa: ARG001 - Lambda's signature
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"order_id", "step", …}` in, `{"order_id", "status", "next"}` out; raises what the workflow shall retry."""
+    if event.get("source") == "aws.events":
+        found = run_job("catalogue", event, context, use.table, use.clock, sync_catalogue.check)
+        if found.get("drifted"):
+            log(LogCode.CATALOGUE_DRIFT, count=found["drifted"])
+        return found
     task = StepTask(
         order_id=event["order_id"],
         step=event.get("step", ""),

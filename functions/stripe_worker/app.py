@@ -5,18 +5,34 @@ from typing import Any
 from revops.bootstrap import wiring
 from revops.kernel import system_call
 from revops.platform.batch import handle_messages
+from revops.platform.logging import LogCode, log
 
-converge = wiring().converge_customer
+use = wiring()
+converge = use.converge_customer
 
 
 def settle(message: dict[str, Any], _receives: int) -> None:
-    """A signal of the inbox, or a customer whose status the clock changed."""
+    """A signal of the inbox, a customer whose status the clock changed, a cancellation, or a block of a resync."""
     subject = str(message.get("inbox_id") or message["entity_id"])
     call = system_call("stripe_worker", causation_id=subject)
-    if "inbox_id" in message:
-        converge(subject, call)
-    else:
-        converge.converge(subject, call)
+    match message.get("kind", "INBOX"):
+        case "CANCELLATION":
+            use.bring_cancellations()(subject, call)
+        case "RESYNC":
+            use.run_resync()(subject, call)
+        case "INBOX":
+            outcome = converge(subject, call)
+            if outcome.settled == "ignored":
+                log(LogCode.SIGNAL_IGNORED, inbox_id=subject, event_type=outcome.event_type)
+            elif outcome.settled == "reported":
+                log(LogCode.USAGE_NOT_TAKEN, "error", inbox_id=subject, count=outcome.count)
+            use.sales_stripe_work.follow(subject, call)
+        case kind if use.sales_stripe_work.takes(kind):
+            use.sales_stripe_work(kind, subject, call)
+        case kind if use.reconcile_work.takes(kind):
+            log(LogCode.RECONCILED, entity_id=subject, kind=kind, count=use.reconcile_work(kind, subject, call))
+        case _:
+            converge.converge(subject, call)
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Builds a layer of third-party code: a hashed lock, installed for one architecture, trimmed and compiled.
 
-The layer beside this file, and that of training (`layers/training` links here), which has a lock of its own.
+The layer beside this file, and those of training and of documents (`layers/training` and `layers/documents` link here),
+which have locks of their own.
 
 `sam build` runs it through the Makefile beside it; the local stack calls it for the host's own architecture.
 Nothing here needs more than the standard library and either uv or pip.
@@ -131,6 +132,15 @@ UNUSED_IN_TRAINING = (
     "sklearn/utils/_test_common",
     "sklearn/utils/estimator_checks.py",
 )
+# What printing a form never touches: images (a form has none), and of the fonts all but two faces.
+UNUSED_IN_DOCUMENTS = (
+    "PIL",
+    "pillow.libs",
+    "defusedxml",
+    "pymupdf_fonts/[A-EG-Z]*.py",
+    "pymupdf_fonts/FiraMono_*.py",
+    "pymupdf_fonts/FiraGO_*Italic.py",
+)
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
@@ -170,7 +180,7 @@ def trim(target: Path) -> None:
     """Removes what Lambda never reads: other services' models, what nothing imports, tests, type stubs, installer
     records."""
     _trim_services(target)
-    for pattern in (*UNUSED, *UNUSED_IN_TRAINING):
+    for pattern in (*UNUSED, *UNUSED_IN_TRAINING, *UNUSED_IN_DOCUMENTS):
         for path in list(target.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.stack import build, channels, deploy, servers, users
+from local.stack import build, channels, deploy, esign, servers, users
 from local.stack.place import API_ID, PROJECT, REGION, STAGE, Place, StackFile, digest
 from local.stack.progress import StepFailed, step
 
@@ -34,9 +34,11 @@ def up(place: Place, *, story: bool = True) -> None:
     stripe = _stripe(place, settings, api_url)
     hubspot = _hubspot(place, settings, api_url)
     whatsapp, twilio = channels.whatsapp(place, settings, api_url), channels.twilio(place, settings, api_url)
+    docusign, adobe_sign = esign.docusign(place, settings, api_url), esign.adobe_sign(place, settings, api_url)
     servers.start(place, servers.emulator(place))
     _start_simulators(place, stripe, hubspot)
     channels.start_simulators(place, whatsapp, twilio)
+    esign.start_simulators(place, docusign, adobe_sign)
     outputs, changed = deploy.deploy(
         place,
         {
@@ -59,6 +61,8 @@ def up(place: Place, *, story: bool = True) -> None:
     )
     _put_vendor_secrets(place, stripe, hubspot, settings)
     _put_secrets(place, channels.secret_documents(whatsapp, twilio))
+    _put_secrets(place, esign.secret_documents(place, settings, docusign, adobe_sign))
+    esign.introduce(place, outputs["DocusignKeyId"], docusign, adobe_sign)
     stack: StackFile = {
         "api_url": api_url,
         "region": REGION,
@@ -75,6 +79,8 @@ def up(place: Place, *, story: bool = True) -> None:
         "hubspot": hubspot,
         "whatsapp": whatsapp,
         "twilio": twilio,
+        "docusign": docusign,
+        "adobe_sign": adobe_sign,
         "mail": {"simulator_url": f"http://127.0.0.1:{ports['mail']}"},
         "resources": outputs,
     }
@@ -253,7 +259,7 @@ def _optional(name: str) -> Any:
 def _show(place: Place) -> None:
     stack = place.read("stack.json")
     print(f"\n  API        {stack['api_url']}")
-    for vendor in ("stripe", "hubspot", "whatsapp", "twilio", "mail"):
+    for vendor in ("stripe", "hubspot", "whatsapp", "twilio", "docusign", "adobe_sign", "mail"):
         where = stack[vendor]["simulator_url"]
         print(f"  {vendor:<10} {where or 'the real one (.env)'}")
     print(f"  all else   {place.stack_json}")

@@ -23,7 +23,7 @@ LAYER_BUILD = PROJECT / "layers" / "dependencies" / "build.py"
 # Layer of third-party code → its lock.
 LOCKS = {
     name: PROJECT / "requirements" / f"{lock}.txt"
-    for name, lock in (("dependencies", "runtime"), ("training", "training"))
+    for name, lock in (("dependencies", "runtime"), ("training", "training"), ("documents", "documents"))
 }
 CACHE = PROJECT / ".local" / "build"
 

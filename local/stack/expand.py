@@ -3,11 +3,13 @@
 What the emulator cannot do is resolved here and nowhere else:
 - it deploys an HTTP API without its `Body`, so routes, integrations, authoriser and stage become resources;
 - it keeps CORS in the spelling of the template, so it is given the spelling of the API;
+- it takes 500 resources and no more, and routes written out are many: those of a function share what they can;
 - it ignores failure destinations on aliases, so functions are called without the alias;
 - it weighs a few actions against no resource but `*`, so those permissions are given that.
 """
 
 import copy
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from local.stack.place import API_ID, PROJECT, REGION
+from local.stack.place import API_ID, PROJECT, REGION, digest
 from local.stack.progress import StepFailed
 
 TEMPLATE = PROJECT / "template.yaml"
@@ -53,6 +55,7 @@ def for_emulator(template: Template, located: Location, parameters: dict[str, st
     source = _without_alias(copy.deepcopy(template))
     expanded = _translate(_located(source, located), parameters)
     _explicit_api(expanded)
+    _one_permission_for_all_routes(expanded)
     _widen_what_is_weighed_without_resource(expanded)
     return expanded
 
@@ -170,7 +173,8 @@ def _route(
         word for word in path.replace("{", "").replace("}", "").replace("_", "/").replace(".", "/").split("/") if word
     ]
     name = f"{api}{method.title()}{''.join(word.title() for word in words)}"
-    resources[f"{name}Integration"] = {
+    shared = f"{api}Integration{digest(json.dumps(integration, sort_keys=True).encode())}"
+    resources[shared] = {
         "Type": "AWS::ApiGatewayV2::Integration",
         "Properties": {
             "ApiId": {"Ref": api},
@@ -182,7 +186,7 @@ def _route(
     properties: dict[str, Any] = {
         "ApiId": {"Ref": api},
         "RouteKey": f"{method.upper()} {path}",
-        "Target": {"Fn::Sub": f"integrations/${{{name}Integration}}"},
+        "Target": {"Fn::Sub": f"integrations/${{{shared}}}"},
         "AuthorizationType": "NONE",
     }
     for requirement in operation.get("security", []):
@@ -190,6 +194,24 @@ def _route(
             if scheme in authorizers:
                 properties.update(AuthorizationType="JWT", AuthorizerId={"Ref": authorizers[scheme]})
     resources[f"{name}Route"] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": properties}
+
+
+def _one_permission_for_all_routes(template: Template) -> None:
+    """Each function may be called by the API once and for all, instead of once for each of its routes."""
+    resources: dict[str, Resource] = template["Resources"]
+    called: set[str] = set()
+    for name in [name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Permission"]:
+        properties = resources[name]["Properties"]
+        if properties["Principal"] != "apigateway.amazonaws.com":
+            continue
+        function = json.dumps(properties["FunctionName"])
+        if function in called:
+            del resources[name]
+            continue
+        called.add(function)
+        arn, api = properties["SourceArn"]["Fn::Sub"]
+        whole = arn.partition("${__ApiId__}")[0] + "${__ApiId__}/*"
+        properties["SourceArn"] = {"Fn::Sub": [whole, {"__ApiId__": api["__ApiId__"]}]}
 
 
 def _widen_what_is_weighed_without_resource(template: Template) -> None:

@@ -13,7 +13,8 @@ from typing import Any, TypedDict
 PROJECT = Path(__file__).resolve().parents[2]
 
 # First choice of ports: the user's stack, and the one the tests start for themselves.
-FIRST_PORTS = {"emulator": 4610, "stripe": 4611, "hubspot": 4612, "mail": 4613, "whatsapp": 4614, "twilio": 4615}
+_NAMES = ("emulator", "stripe", "hubspot", "mail", "whatsapp", "twilio", "docusign", "adobe_sign")
+FIRST_PORTS = {name: 4610 + offset for offset, name in enumerate(_NAMES)}
 FIRST_TEST_PORTS = {name: port + 20 for name, port in FIRST_PORTS.items()}
 
 # A fixed id, so that the API's address is known before it is deployed.
@@ -51,6 +52,8 @@ class StackFile(TypedDict, total=False):
     hubspot: dict[str, str | None]
     whatsapp: dict[str, str | None]
     twilio: dict[str, str | None]
+    docusign: dict[str, str | None]
+    adobe_sign: dict[str, str | None]
     mail: dict[str, str | None]
     resources: dict[str, str]
 
@@ -144,6 +147,16 @@ class Place:
             "WHATSAPP_ACCOUNT",
             "TWILIO_AUTH_TOKEN",
             "TWILIO_ACCOUNT_SID",
+            "DOCUSIGN_INTEGRATION_KEY",
+            "DOCUSIGN_USER_ID",
+            "DOCUSIGN_ACCOUNT_ID",
+            "DOCUSIGN_HMAC_KEY",
+            "DOCUSIGN_BASE_URL",
+            "DOCUSIGN_OAUTH_URL",
+            "ADOBE_SIGN_CLIENT_ID",
+            "ADOBE_SIGN_CLIENT_SECRET",
+            "ADOBE_SIGN_REFRESH_TOKEN",
+            "ADOBE_SIGN_BASE_URL",
         )
         found = {name: os.environ[name] for name in names if os.environ.get(name)}
         path = PROJECT / ".env"

@@ -50,6 +50,15 @@ class Teller:
         answer.raise_for_status()
         return answer.json()
 
+    def stripe(self, method: str, path: str, **data: Any) -> Any:
+        """A request to Stripe itself, as its dashboard would make it. Raises StoryFailed when it refuses."""
+        vendor = self.stack["stripe"]
+        headers = {"authorization": f"Bearer {vendor['api_key']}"}
+        answer = self.http.request(method, f"{vendor['simulator_url']}/v1/{path}", data=data or None, headers=headers)
+        if not answer.is_success:
+            raise StoryFailed(f"Stripe refused {method} {path}: {answer.text[:600]}")
+        return answer.json()
+
     def run_schedule(self, function: str) -> dict[str, Any]:
         """Fires a scheduled function now, as its schedule does every few minutes."""
         answer = client(self.stack, "lambda").invoke(

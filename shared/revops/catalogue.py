@@ -7,25 +7,20 @@ data; a consumer that needs more reads it through the API under its own rights.
 A field may be added to a payload; anything else is a new class with a higher `schema_version`.
 """
 
-from typing import Annotated, Any, ClassVar
+from datetime import date
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from revops import payloads_billing, payloads_reconcile, payloads_sales
 from revops.kernel import Money
+from revops.payload import Payload as Payload
 
 SOURCE = "revops"
 """The `source` of our events on the bus; our own consumers tell ours from outside ones by it (BUS-2)."""
 
-
-class Payload(BaseModel):
-    """What an event says. Subclasses name the event by their class name."""
-
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
-    schema_version: ClassVar[int] = 1
-
-    @classmethod
-    def event_name(cls) -> str:
-        return cls.__name__
+FAMILIES = (payloads_billing, payloads_reconcile, payloads_sales)
+"""Payloads that stand in files of their own; named here, they are loaded with the catalogue."""
 
 
 class Event(BaseModel):
@@ -254,6 +249,12 @@ class OrderFormExecuted(Payload):
     executed_at: AwareDatetime
 
 
+class OrderFormDeclined(Payload):
+    """The signatory declined an order form; its progress says why, and changed terms can be sent again (ORD-3)."""
+
+    order_id: str
+
+
 class OrderFormProvisioned(Payload):
     """The one Stripe subscription of an executed order exists (ORD-4)."""
 
@@ -262,11 +263,29 @@ class OrderFormProvisioned(Payload):
     stripe_subscription_id: str
 
 
-class OrderFormActivated(Payload):
-    """The service is to be opened for the tenant (ORD-2)."""
+class TenantProvisioningRequested(Payload):
+    """The company's provisioning system is to open, or to change, the tenant of an order and to say so by `respond_by`:
+    on the bus with TenantProvisioned or TenantProvisioningFailed, or by HTTP (ORD-2). `amends` names the order whose
+    tenant an amendment or renewal is about; an order that is resumed asks again with a higher `attempt`."""
 
     order_id: str
     account_id: str
+    kind: str
+    amends: str
+    plan: str
+    region: str
+    seats: int
+    starts_on: date
+    attempt: int
+    respond_by: AwareDatetime
+
+
+class OrderFormActivated(Payload):
+    """The order is in service (ORD-2). `tenant_id` is empty where no tenant was asked for: then this opens it."""
+
+    order_id: str
+    account_id: str
+    tenant_id: str = ""
 
 
 class OrderFormBlocked(Payload):
@@ -274,6 +293,15 @@ class OrderFormBlocked(Payload):
 
     order_id: str
     step: str
+
+
+class CatalogueDrifted(Payload):
+    """The billing provider's catalogue is not what our plan data says: somebody changed it (ORD-5). `make catalogue`
+    shows and repairs it."""
+
+    provider: str
+    count: int
+    keys: tuple[str, ...]
 
 
 class OrderFormCancelled(Payload):

@@ -29,7 +29,7 @@ def form(**agreed: Any) -> Json:
         "seats": 5,
         "usage": [{"meter": "Pooled", "monthly_cap": 1000, "overage_price": "0.015"}],
         "region": "EU",
-        "spend_cap": {"minor": 15000, "period": "Monthly"},
+        "spend_cap": {"minor": 100_000, "period": "Monthly"},
         "billing_cycle": "Monthly",
         "payment_method": "Invoice",
         "dpa": "Yes",

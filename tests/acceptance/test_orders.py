@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from revops.orders.policies.terms import add_months
 from tests.acceptance import orders
 from tests.acceptance.stack import Json, Stack, at_once, eventually, fields, fresh
 
@@ -56,12 +57,13 @@ def test_a_standard_order_goes_its_way_to_one_subscription(stack: Stack) -> None
 
 @pytest.mark.mission("ORD-2", "SAFE-1")
 def test_what_is_not_standard_waits_for_legal_who_approve(stack: Stack) -> None:
-    order = orders.submitted(stack, discount_percent="25", seats=900)
+    start = orders.today() + timedelta(days=500)
+    order = orders.submitted(stack, start_date=start.isoformat(), seats=900, spend_cap=None)
     waiting = orders.reached(stack, order["id"], "InReview")
     assert waiting["waits_for"] == "legal review"
     assert len(waiting["findings"]) == 2
     shown = stack.ok("GET", f"/api/v1/orders/{order['id']}", user="legal")
-    assert {finding["field"] for finding in shown["findings"]} == {"discount_percent", "seats"}
+    assert {finding["field"] for finding in shown["findings"]} == {"start_date", "seats"}
     _post(stack, order, "review", "rep", {"decision": "approve"}, expect=403)
     _post(stack, order, "review", "finance", {"decision": "approve"}, expect=403)
     _post(stack, order, "review", "rep2", {"decision": "approve"}, expect=404)
@@ -76,7 +78,7 @@ def test_what_is_not_standard_waits_for_legal_who_approve(stack: Stack) -> None:
 
 @pytest.mark.mission("ORD-2")
 def test_legal_reject_and_the_deal_is_undone(stack: Stack) -> None:
-    order = orders.submitted(stack, discount_percent="50")
+    order = orders.submitted(stack, seats=900, spend_cap=None)
     orders.reached(stack, order["id"], "InReview")
     assert fields(_post(stack, order, "review", "legal", {"decision": "reject"}, expect=400)) == {"comment"}
     rejected = _post(stack, order, "review", "legal", {"decision": "reject", "comment": "too cheap"})
@@ -97,7 +99,7 @@ def test_legal_ask_for_a_change_and_get_it(stack: Stack) -> None:
     kept = stack.ok("GET", f"/api/v1/orders/{order['id']}", user="rep")
     names = set(orders.form()) | {"list_price", "renewal_date"}
     terms = {name: kept[name] for name in names if name in kept}
-    later = (orders.today() + timedelta(days=365)).isoformat()
+    later = add_months(orders.today(), 12).isoformat()
     _post(stack, order, "resume", "rep", {"terms": terms | {"term_months": 12, "renewal_date": later}})
     done = orders.reached(stack, order["id"], "AwaitingSignature")
     assert done["attempt"] == 2

@@ -177,7 +177,8 @@ def test_an_unknown_type_is_accepted_kept_and_harmless(stack: Stack) -> None:
     event = _event(stack, type="moon.landed.twice")
     assert stack.stripe_event(_raw(event)).status_code == 200
     entry = _settled(stack, event["id"])
-    assert (entry["status"], entry["event_type"]) == ("Applied", "moon.landed.twice")
+    assert (entry["status"], entry["event_type"]) == ("Ignored", "moon.landed.twice")
+    assert entry["reason"] == "nothing here acts upon moon.landed.twice"
 
 
 def test_a_thin_event_is_taken_too(stack: Stack) -> None:

@@ -20,6 +20,15 @@ def _use(stack: Stack, event: Json) -> httpx.Response:
     return stack.call("POST", _PATH, key="usage_api_key", json=event)
 
 
+# 1,000 units are beyond the 1,000 that are included.
+_TIGHT: Json = {
+    "plan": "Starter",
+    "seats": 1,
+    "usage": [{"meter": "Pooled", "monthly_cap": 1000, "overage_price": "0.035"}],
+    "spend_cap": {"minor": 3500, "period": "Monthly"},
+}
+
+
 def _metered(stack: Stack, **agreed: Any) -> str:
     """An account whose caps are in force."""
     account: str = orders.active(stack, **agreed)["account_id"]
@@ -29,7 +38,7 @@ def _metered(stack: Stack, **agreed: Any) -> str:
 
 @pytest.fixture(scope="module")
 def account(stack: Stack) -> str:
-    """1,000 units a month, further ones at 0.015, at most 150.00 of them; one is used."""
+    """1,000 units a month, further ones at 0.015, at most 1,000.00 of them; one is used."""
     return _metered(stack)
 
 
@@ -75,7 +84,7 @@ def test_an_event_that_does_not_fit_is_named(stack: Stack, account: str, said: J
 @pytest.mark.mission("USE-3", "USE-2")
 @pytest.mark.fault("R20", "R6")
 def test_the_cap_is_never_passed_by_32_at_once(stack: Stack) -> None:
-    account = _metered(stack, spend_cap={"minor": 1500, "period": "Monthly"})  # 1,000 units are beyond the 1,000
+    account = _metered(stack, **_TIGHT)
     free = _use(stack, _event(account, 999))
     assert free.json()["remaining"]["included"] == 0
     answers = at_once([lambda: _use(stack, _event(account, 90)) for _ in range(32)], 16)
@@ -83,10 +92,10 @@ def test_the_cap_is_never_passed_by_32_at_once(stack: Stack) -> None:
     refused = [answer for answer in answers if answer.status_code != 201]
     assert len(taken) == 11, [answer.status_code for answer in answers]
     assert {answer.status_code for answer in refused} == {402}
-    assert sum(Decimal(each["overage_cost"]) for each in taken) == Decimal("14.85")
+    assert sum(Decimal(each["overage_cost"]) for each in taken) == Decimal("34.65")
     last = _use(stack, _event(account, 11))
     assert last.status_code == 402
-    assert (last.json()["remaining"], last.json()["limit"], last.json()["cap"]) == ("0.15", "15", "Spend")
+    assert (last.json()["remaining"], last.json()["limit"], last.json()["cap"]) == ("0.35", "35", "Spend")
     assert _use(stack, _event(account, 10)).json()["remaining"]["spend"] == {"minor": 0, "currency": "EUR"}
     assert _use(stack, _event(account, 1)).status_code == 402
 
@@ -94,10 +103,10 @@ def test_the_cap_is_never_passed_by_32_at_once(stack: Stack) -> None:
 @pytest.mark.mission("USE-4", "CRM-7")
 @pytest.mark.fault("R17")
 def test_a_crossed_threshold_is_told_once_however_often_it_is_swept(stack: Stack) -> None:
-    account = _metered(stack, spend_cap={"minor": 1500, "period": "Monthly"})
-    assert _use(stack, _event(account, 1849)).status_code == 201  # 850 beyond: 12.75 of 15.00
+    account = _metered(stack, **_TIGHT)
+    assert _use(stack, _event(account, 1849)).status_code == 201  # 850 beyond: 29.75 of 35.00
     at_once([lambda: stack.run("spend-cap-alerts") for _ in range(3)], 3)
-    mails = eventually("the mails", lambda: _mailed(stack, account, 4))
+    mails = eventually("the mails", lambda: _mailed(stack, account, 4, "80 % of a Spend"))
     stack.run("spend-cap-alerts")
     subjects = sorted(mail["subject"] for mail in mails)
     assert len(subjects) == len(set(subjects)), subjects

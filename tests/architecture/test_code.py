@@ -180,7 +180,7 @@ def slices_get_time_and_chance_handed_in(source: Source) -> Breaches:
 
 def money_is_never_a_float(source: Source) -> Breaches:
     """What a line says of waiting may be one: seconds are no money."""
-    if source.part not in {"billing", "orders", "usage"} and source.module != "revops.kernel.money":
+    if source.part not in {"billing", "orders", "sales", "usage"} and source.module != "revops.kernel.money":
         return
     floats: list[ast.Name | ast.Constant] = [node for node in source.walk(ast.Name) if node.id == "float"]
     floats += [node for node in source.walk(ast.Constant) if isinstance(node.value, float)]

@@ -22,6 +22,8 @@ from tests.bench.layers import Layers, built_layers
 # In a layer of its own, which one function has; that it starts is shown where it is deployed.
 OF_TRAINING = ("numpy", "scipy", "sklearn")
 TRAINER = "train_scoring"
+# The same of what prints forms.
+OF_DOCUMENTS = ("fontTools", "fpdf", "pymupdf_fonts")
 ENVIRONMENT = {
     "AWS_REGION": "eu-west-2",
     "AWS_DEFAULT_REGION": "eu-west-2",
@@ -54,7 +56,7 @@ print(json.dumps(missing))
 START = """
 import importlib, importlib.util, pkgutil, revops
 for module in pkgutil.walk_packages(revops.__path__, "revops."):
-    if not module.name.startswith("revops.scoring.training"):
+    if not module.name.startswith(("revops.scoring.training", "revops.adapters.order_document")):
         importlib.import_module(module.name)
 started = []
 for path in json.loads(sys.stdin.read()):
@@ -183,7 +185,7 @@ def at_run_time(node: ast.AST) -> Iterator[ast.AST]:
 def third_party(sources: tuple[Source, ...]) -> Iterator[tuple[str, str, str]]:
     """Where, from which module, which name: every import of foreign code, also those inside functions, and every
     attribute of a module that is imported by its name."""
-    known = sys.stdlib_module_names | {"revops", "functions", "app", *OF_TRAINING}
+    known = sys.stdlib_module_names | {"revops", "functions", "app", *OF_TRAINING, *OF_DOCUMENTS}
     for source in sources:
         modules = set()
         nodes = list(at_run_time(source.tree))

@@ -33,6 +33,7 @@ UNAUDITED = {
     "NURTURE_MESSAGE": "written once and never changed",
     "TRACE": "counts and times of fetches; what counts is on the lead, which is audited",
     "MERGE": "both leads as they were, kept to undo by; what it changed on either is audited there",
+    "ENVELOPE": "when its provider is asked again; what it told is on the order, which is audited",
     "DEADLETTER": "written by the relay, which audits; auditing it would make it its own cause",
 }
 """Kinds of entities without an audit entry per version, and why."""
@@ -47,12 +48,14 @@ KEPT = {
     "revops.notices.service": "_KEEP_SECONDS",
     "revops.orders.store": "WAIT_KEPT",
     "revops.orders.submission": "_CLAIM_KEPT",
+    "revops.sales.ledger": "CLAIM_KEPT",
     "revops.sync.store": "LOG_KEEP",
     "revops.table.leases": "KEEP",
 }
 """Where rows expire, and the constant that says after how long: seconds or a timedelta."""
 EXPIRES_SOON = {
     "revops.table.claims": "the claimer says how long",
+    "revops.reconcile.store": "what one run saw; nothing but that run looks at it",
 }
 
 

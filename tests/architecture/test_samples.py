@@ -21,6 +21,7 @@ from moto import mock_aws
 from local.stack import expand
 from revops import bootstrap
 from revops.access import IssueKey, PlaceUser, User
+from revops.adapters.docusign_connect import docusign_signature
 from revops.adapters.hubspot_signature import hubspot_signature
 from revops.adapters.whatsapp_signature import whatsapp_signature
 from revops.analytics.store import rollup_key
@@ -38,6 +39,7 @@ from tests.architecture.source import PROJECT
 from tests.builders.billing import TruthGateway, signature_header
 from tests.builders.clock import ManualClock
 from tests.builders.dynoxide import REGION, DynoxideServer, dynamo_table, dynoxide
+from tests.builders.sales import FakeLedger
 from tests.builders.usage import api_calls, terms
 from tests.unit.sync.fakes import FakeHubspot
 
@@ -64,6 +66,7 @@ class Account:
         self.table = table
         self.stripe_secret, self.hubspot_secret = secrets.token_hex(16), secrets.token_hex(16)
         self.whatsapp_secret = secrets.token_hex(16)
+        self.docusign_key = secrets.token_hex(32)
         self.signing_key = secrets.token_hex(32)
         self.hubspot = FakeHubspot(ManualClock())
         self.stripe = TruthGateway()
@@ -88,6 +91,7 @@ class Account:
             "HUBSPOT_QUEUE_URL": self._hubspot_queue,
             "CHANNEL_QUEUE_URL": self._channel_queue,
             "IMPORT_QUEUE_URL": self._import_queue,
+            "ESIGN_QUEUE_URL": self._queue("esign"),
             "IMPORT_BUCKET": "imports",
             "ORDER_STATE_MACHINE_ARN": self._state_machine(),
             "CHANGE_RELAY_FUNCTION": "revops-test-change-relay",
@@ -126,6 +130,14 @@ class Account:
                 "accounts": ["100000000000001"],
             },
             "twilio": {"auth_tokens": [secrets.token_hex(16)], "accounts": []},
+            "docusign": {
+                "integration_key": "33333333-0000-4000-8000-333333333333",
+                "user_id": "22222222-0000-4000-8000-222222222222",
+                "account_id": "11111111-0000-4000-8000-111111111111",
+                "base_url": "https://demo.docusign.example",
+                "oauth_url": "https://account-d.docusign.example",
+                "hmac_keys": [self.docusign_key],
+            },
             "internal": {"signing_key": self.signing_key},
         }
         for name, fields in kept.items():
@@ -168,6 +180,7 @@ def account(dynoxide: DynoxideServer, dynamo_table: DynamoTable, monkeypatch: py
         made = Account(dynamo_table, monkeypatch, dynoxide.endpoint_url)
         monkeypatch.setattr(bootstrap.Wiring, "aws", lambda _, service: made.aws(service))
         monkeypatch.setattr("revops.adapters.stripe_gateway.StripeReads", lambda connect: made.stripe)
+        monkeypatch.setattr("revops.adapters.stripe_sales.StripeLedger", lambda client: FakeLedger())
         monkeypatch.setattr(bootstrap.Wiring, "hubspot", made.hubspot)
         bootstrap.wiring.cache_clear()
         yield made
@@ -286,6 +299,19 @@ def test_channel_webhooks(account: Account) -> None:
     assert len(account.rows("INBOX")) == 1
 
 
+@pytest.mark.mission("ORD-3")
+def test_esign_webhook_and_esign_worker(account: Account) -> None:
+    """A message of DocuSign's about an envelope that no order form of ours was sent in."""
+    event = sample("esign_webhook")
+    assert invoke("esign_webhook", event)["statusCode"] == 400
+    event["headers"]["x-docusign-signature-1"] = docusign_signature(account.docusign_key, event["body"].encode())
+    assert invoke("esign_webhook", event)["statusCode"] == 200
+    batch = sample("esign_worker")
+    assert invoke("esign_worker", batch) == {"batchItemFailures": []}
+    entry = INBOX.require(account.table, json.loads(batch["Records"][0]["body"])["inbox_id"])
+    assert (entry.status, entry.reason) == (InboxStatus.APPLIED, "no order form was sent in this envelope")
+
+
 @pytest.mark.mission("STR-1")
 def test_stripe_webhook(account: Account) -> None:
     assert invoke("stripe_webhook", signed_by_stripe(account))["statusCode"] == 200
@@ -302,6 +328,7 @@ def test_stripe_worker(account: Account) -> None:
     assert entry.status is InboxStatus.APPLIED
     [customer] = [json.loads(row["doc"]["S"]) for row in account.rows("CUSTOMER")]
     assert (customer["payers"], customer["membership_status"]) == (["cus_SampleCustomer"], MembershipStatus.INACTIVE)
+    assert len(account.rows("SALES_MIRROR")) == 1, "the payer's invoices were looked at as well (ORD-9)"
 
 
 @pytest.mark.mission("HUB-3")
@@ -330,6 +357,36 @@ def test_crm_api(account: Account) -> None:
     answer = invoke("crm_api", event)
     leads = json.loads(answer["body"])["leads"]
     assert (answer["statusCode"], [lead["last_name"] for lead in leads]) == (200, ["पाटील"])
+
+
+@pytest.mark.mission("STR-3")
+def test_customers_api(account: Account) -> None:
+    event = sample("customers_api")
+    assert invoke("customers_api", event)["statusCode"] == 401
+    account.admit(subject_of(event), Role.SALES_REP)
+    bootstrap.wiring.cache_clear()
+    answer = invoke("customers_api", event)
+    assert (answer["statusCode"], json.loads(answer["body"])["customers"]) == (200, [])
+
+
+@pytest.mark.mission("SAFE-6")
+def test_admin_api(account: Account) -> None:
+    event = sample("admin_api")
+    assert invoke("admin_api", event)["statusCode"] == 401
+    account.admit(subject_of(event), Role.ADMIN)
+    bootstrap.wiring.cache_clear()
+    answer = invoke("admin_api", event)
+    assert (answer["statusCode"], json.loads(answer["body"])["content"]["grace_days"]) == (200, 0)
+
+
+@pytest.mark.mission("ORD-9")
+def test_sales_api(account: Account) -> None:
+    event = sample("sales_api")
+    assert invoke("sales_api", event)["statusCode"] == 401
+    account.admit(subject_of(event), Role.SALES_REP)
+    bootstrap.wiring.cache_clear()
+    answer = invoke("sales_api", event)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"renewals": [], "next": ""})
 
 
 @pytest.mark.mission("ORD-1")

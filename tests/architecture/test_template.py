@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ OPEN_ROUTES = {
     "POST /api/v1/partner/leads": "key-authenticated",
     "POST /api/v1/webinars/{webinar_id}/attendees": "key-authenticated",
     "POST /api/v1/usage/events": "key-authenticated",
+    "POST /api/v1/partner/orders/{order_id}/tenant": "key-authenticated",
     "POST /api/v1/engagement/page-events": "key-authenticated",
     "GET /t/open/{token}": "a link in a message; its token is signed",
     "HEAD /t/open/{token}": "a link in a message; its token is signed",
@@ -37,6 +39,9 @@ OPEN_ROUTES = {
     "POST /webhooks/hubspot": "proven by its signature",
     "GET /webhooks/whatsapp": "proven by its verify token",
     "POST /webhooks/whatsapp": "proven by its signature",
+    "POST /webhooks/docusign": "proven by its HMAC",
+    "GET /webhooks/adobe-sign": "proven by the client id",
+    "POST /webhooks/adobe-sign": "proven by the client id; nothing it says is believed",
     "POST /webhooks/twilio/voice": "proven by its signature",
     "POST /webhooks/twilio/status": "proven by its signature",
     "GET /api/v1/health": "says only that it is up",
@@ -55,7 +60,8 @@ INDEXES = ["due", "gsi1", "gsi2", "gsi3", "gsi4"]
 MOST_LAYER_BYTES = 50_000_000
 # With every other layer: Lambda takes 250 MB unzipped.
 MOST_TRAINER_BYTES = 250_000_000
-LAYERS_BESIDE = {"TrainScoringFunction": ("TrainingLayer",)}
+MOST_DOCUMENT_BYTES = 40_000_000
+LAYERS_BESIDE = {"TrainScoringFunction": ("TrainingLayer",), "OrderStepsFunction": ("DocumentsLayer",)}
 
 Breaches = Iterator[str]
 Convention = Callable[[Template], Breaches]
@@ -159,6 +165,21 @@ def every_queue_has_a_dead_letter_queue(template: Template) -> Breaches:
             yield f"{name}: a queue is encrypted at rest"
         if name in ends and int(queue.get("MessageRetentionPeriod", 345_600)) != 1_209_600:
             yield f"{name}: a dead letter is kept for fourteen days"
+
+
+_POLICY, _STATEMENT = 20_480, 250
+"""Bytes of a function's resource policy that Lambda allows, and of a statement beside its id and the route's path."""
+
+
+def what_may_call_a_function_fits_its_policy(template: Template) -> Breaches:
+    sizes: Counter[str] = Counter()
+    for name, permission in of_type(template, "AWS::Lambda::Permission").items():
+        source = permission.get("SourceArn", {})
+        path = source["Fn::Sub"][0] if isinstance(source, dict) and isinstance(source.get("Fn::Sub"), list) else ""
+        sizes[named(permission["FunctionName"])] += _STATEMENT + len(name) + len(path)
+    for function, size in sizes.items():
+        if size > _POLICY:
+            yield f"{function}: {size} bytes of permissions, one a route; Lambda takes {_POLICY}: split the function"
 
 
 def every_event_target_has_a_dead_letter_queue(template: Template) -> Breaches:
@@ -433,6 +454,12 @@ def _undeny_the_relay(template: Template) -> None:
         document["Statement"] = [statement for statement in document["Statement"] if statement["Effect"] == "Allow"]
 
 
+def _ten_more_routes(template: Template) -> None:
+    permission = template["Resources"]["CrmApiFunctionListLeadsPermission"]
+    for number in range(10):
+        template["Resources"][f"{'Long' * 12}{number}"] = copy.deepcopy(permission)
+
+
 def _lose_a_sample(template: Template) -> None:
     template["Resources"].pop("CrmApiFunction")
 
@@ -440,6 +467,7 @@ def _lose_a_sample(template: Template) -> None:
 FUNCTION, RULE, MAPPING = "AWS::Lambda::Function", "AWS::Events::Rule", "AWS::Lambda::EventSourceMapping"
 CONVENTIONS: list[tuple[Convention, Callable[[Template], None]]] = [
     (every_queue_has_a_dead_letter_queue, _drop("AWS::SQS::Queue", "StripeQueue", "RedrivePolicy")),
+    (what_may_call_a_function_fits_its_policy, _ten_more_routes),
     (
         every_event_target_has_a_dead_letter_queue,
         lambda template: template["Resources"]["ScoreLeadsFunctionSweep"]["Properties"]["Targets"][0].pop(
@@ -579,3 +607,5 @@ def test_the_layers_build_for_lambda_within_their_size(tmp_path: Path) -> None:
     assert size + domain <= MOST_LAYER_BYTES, f"{size} bytes of dependencies, {domain} of domain"
     training = _built("training", tmp_path / "training")
     assert size + domain + training <= MOST_TRAINER_BYTES, f"{training} bytes of training beside {size} and {domain}"
+    documents = _built("documents", tmp_path / "documents")
+    assert documents <= MOST_DOCUMENT_BYTES, f"{documents} bytes of documents"

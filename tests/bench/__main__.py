@@ -26,6 +26,7 @@ from tests.bench import (
     scoring,
     sizes,
     usage,
+    webhook,
 )
 from tests.bench.layers import built_layers
 from tests.bench.measure import Row
@@ -77,6 +78,8 @@ def main() -> None:
             "capacity": lambda: capacity.rows(engine, seed),
             "fairness": lambda: fairness.rows(engine),
             "usage": lambda: usage.rows(engine),
+            "webhook": lambda: webhook.rows(engine),
+            "burst": lambda: webhook.burst(engine),
             "scoring": lambda: scoring.rows(seed),
             "matching": lambda: matching.rows(seed),
             "import": lambda: imports.rows(seed),

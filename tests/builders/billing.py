@@ -17,7 +17,7 @@ from revops.billing.model import (
     SubscriptionFact,
     SubscriptionStatus,
 )
-from revops.billing.ports import StripeGateway
+from revops.billing.ports import MeterErrors, StripeGateway
 from revops.inbox import INBOX, InboxEntry, ReceiveSignal, Settlement, Signal, inbox_id
 from revops.kernel import Money, system_call
 from revops.settings import SettingsReader
@@ -88,6 +88,12 @@ class TruthGateway:
         self.fetches = 0
         self.after_fetch: Callable[[], None] = lambda: None
         self.failure: Exception | None = None
+        self.errors: dict[str, MeterErrors] = {}
+
+    def meter_errors(self, event_id: str) -> MeterErrors:
+        if self.failure:
+            raise self.failure
+        return self.errors[event_id]
 
     def payer_of(self, object_type: str, object_id: str) -> str | None:
         if self.failure:
@@ -125,13 +131,14 @@ class BillingBench:
         self.settings = SettingsReader(self.table, ttl=0)
         self.settlement = Settlement(self.table, self.clock, self.blobs, "test")
         self.receive = ReceiveSignal(self.table, self.clock, self.blobs)
+        self.accounts = Accounts(**owners)
         self.converge = ConvergeCustomer(
             self.table,
             self.clock,
             seeded_ids(seed),
             stripe or self.stripe,
             read_stripe_event,
-            Accounts(**owners),
+            self.accounts,
             self.settings,
             self.settlement,
         )
@@ -140,7 +147,7 @@ class BillingBench:
     def arrive(self, body: str) -> str:
         """Stores an event as the webhook would; its inbox id."""
         event = read_stripe_event(body)
-        self.receive(Signal("stripe", event.id, event.type, event.subject, body), self.call)
+        self.receive(Signal("stripe", event.id, event.type, event.subject, body, event.object_id), self.call)
         return inbox_id("stripe", event.id)
 
     def work(self, body: str) -> None:

@@ -6,21 +6,24 @@ from typing import Any
 
 from revops.crm.intake import SubmitLead
 from revops.crm.model import Channel
+from revops.crm.store import Submission
 from revops.crm.submission import AttributionClaim, ConsentStatement, LeadSubmission
 from revops.kernel import CallContext, Clock, IdFactory, Principal, Role
 from revops.settings import SettingsReader
-from revops.table import Table
+from revops.table import Query, Table
 from tests.builders.clock import ManualClock, seeded_ids
 
 CALL = CallContext(Principal("user-1", Role.ADMIN), request_id="req-1", ip="203.0.113.9", user_agent="tests")
 
 
 class FixedRoster:
-    """A roster of given SDRs. Everybody else is there and sells as well, but for those in `away` and in `others`."""
+    """A roster of given SDRs. Everybody else is there and sells as well, but for those in `away`, those who have left
+    (`gone`), and those in `others`."""
 
-    def __init__(self, *people: str, away: Iterable[str] = ()) -> None:
+    def __init__(self, *people: str, away: Iterable[str] = (), gone: Iterable[str] = ()) -> None:
         self.people = list(people)
-        self.away = set(away)
+        self.gone = set(gone)
+        self.away = set(away) | self.gone
         self.others: set[str] = set()
         self.working: dict[str, int] = {}
 
@@ -29,6 +32,9 @@ class FixedRoster:
 
     def present(self, user_ids: AbstractSet[str]) -> frozenset[str]:
         return frozenset(user_ids - self.away)
+
+    def active(self, user_ids: AbstractSet[str]) -> frozenset[str]:
+        return frozenset(user_ids - self.gone)
 
     def sellers(self, user_ids: AbstractSet[str]) -> frozenset[str]:
         return frozenset(user_ids - self.away - self.others)
@@ -59,6 +65,12 @@ def submission(**changes: Any) -> LeadSubmission:
         "attribution": AttributionClaim(source="Partner One", campaign="autumn", medium="referral", term="crm"),
     }
     return LeadSubmission.model_validate(fields | changes)
+
+
+def submissions_of(table: Table, lead_id: str, limit: int = 100) -> list[Submission]:
+    """The further submissions of a lead, newest first."""
+    page = table.query(Query(pk=f"LEAD#{lead_id}", begins="SUBMISSION#", descending=True, limit=limit, consistent=True))
+    return [Submission.model_validate_json(row.doc) for row in page.rows]
 
 
 def submit_lead(

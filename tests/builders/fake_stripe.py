@@ -6,19 +6,26 @@ Behind the port `ProvisioningGateway`; one seed is one behaviour.
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from revops.kernel import Clock, Unavailable
-from revops.orders.policies.pricing import SeatPrice
+from revops.orders.policies.pricing import SeatPrice, UsagePrice
 from revops.orders.ports import (
     CustomerRequest,
     OutcomeUnknown,
     ProvisioningRefused,
     SavedFailure,
     SubscriptionRequest,
+)
+from revops.orders.provisioning.ports import (
+    LiveItem,
+    LiveSubscription,
+    PlannedFuture,
+    Preview,
+    SubscriptionChange,
 )
 
 KEY_KEPT = timedelta(hours=24)
@@ -56,10 +63,14 @@ class FakeStripe:
     likelihood: Mapping[Mishap, float] = field(default_factory=dict)
     read_failure: float = 0.0
     between: Callable[[str], None] = lambda _: None
-    prices: dict[str, SeatPrice] = field(default_factory=dict)
+    prices: dict[str, SeatPrice | UsagePrice] = field(default_factory=dict)
     customers: dict[str, CustomerRequest] = field(default_factory=dict)
     subscriptions: dict[str, SubscriptionRequest] = field(default_factory=dict)
     chargeable: set[str] = field(default_factory=set)
+    live: dict[str, LiveSubscription] = field(default_factory=dict)
+    futures: dict[str, PlannedFuture] = field(default_factory=dict)
+    changes: list[SubscriptionChange] = field(default_factory=list)
+    previews: dict[str, Preview] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     _saved: dict[str, _Saved] = field(default_factory=dict)
@@ -67,10 +78,10 @@ class FakeStripe:
 
     # -- the port ------------------------------------------------------------------------------------------------
 
-    def ensure_price(self, price: SeatPrice) -> str:
+    def ensure_price(self, price: SeatPrice | UsagePrice) -> str:
         self._read("ensure_price")
         self.prices[price.lookup_key] = price
-        return f"price_{sorted(self.prices).index(price.lookup_key)}"
+        return f"price_of_{price.lookup_key}"
 
     def find_customer(self, account_id: str, email: str) -> str | None:
         self._read("find_customer")
@@ -102,9 +113,94 @@ class FakeStripe:
         def effect() -> str:
             identifier = f"sub_{len(self.subscriptions) + 1}"
             self.subscriptions[identifier] = request
+            self._begin(identifier, request)
             return identifier
 
         return self._create("create_subscription", key, asdict(request), effect)
+
+    def subscription(self, subscription_id: str) -> LiveSubscription:
+        self._read("subscription")
+        return self.live[subscription_id]
+
+    def change(self, change: SubscriptionChange, key: str) -> str:
+        def effect() -> str:
+            self.changes.append(change)
+            live = self.live[change.subscription_id]
+            items = {item.id: item for item in live.items}
+            for each in change.items:
+                if not each.price_id:
+                    items.pop(each.item_id)
+                    continue
+                made = self._item(
+                    each.item_id or f"si_{len(self.changes)}_{each.price_id}", each.price_id, each.quantity
+                )
+                items[made.id] = made
+            metadata = {**live.metadata, **change.metadata}
+            self.live[live.id] = replace(live, items=tuple(items.values()), metadata=metadata)
+            return live.id
+
+        return self._create("change", key, asdict(change), effect)
+
+    def plan_future(self, live: LiveSubscription, future: PlannedFuture) -> None:
+        self._read("plan_future")
+        self.futures[live.id] = future
+        self.live[live.id] = replace(self.live[live.id], schedule_id=f"sched_{live.id}")
+        self.between("after plan_future is done")
+
+    def forget_future(self, live: LiveSubscription) -> None:
+        self._read("forget_future")
+        self.futures.pop(live.id, None)
+        self.live[live.id] = replace(self.live[live.id], schedule_id="")
+
+    def end_at(self, live: LiveSubscription, instant: int) -> None:
+        self._read("end_at")
+        if self.live[live.id].schedule_id:
+            self.violations.append("an end beside a schedule")
+        self.live[live.id] = replace(self.live[live.id], cancel_at=instant, cancel_at_period_end=False)
+
+    def preview(self, live: LiveSubscription, seat: SeatPrice, seats: int, proration_date: int) -> Preview:
+        self._read(f"preview {seats} × {seat.unit_amount} at {proration_date}")
+        return self.previews[live.id]
+
+    def preview_new(self, customer_id: str, seat: SeatPrice, seats: int) -> Preview:
+        self._read(f"preview_new {seats} × {seat.unit_amount}")
+        return self.previews[customer_id]
+
+    def _begin(self, identifier: str, request: SubscriptionRequest) -> None:
+        now = int(self.clock.now().timestamp())
+        self.live[identifier] = LiveSubscription(
+            id=identifier,
+            status="trialing" if request.starts_at else "active",
+            customer_id=request.customer_id,
+            currency="EUR",
+            items=tuple(
+                self._item(f"si_{identifier}_{n}", item.price_id, item.quantity) for n, item in enumerate(request.items)
+            ),
+            metadata={**request.metadata, "order_form": request.order_id},
+            cancel_at=request.ends_at,
+            trial_end=request.starts_at or now,
+        )
+
+    def _item(self, identifier: str, price_id: str, quantity: int | None) -> LiveItem:
+        lookup_key = self.lookup_key(price_id)
+        price = self.prices[lookup_key]
+        now = int(self.clock.now().timestamp())
+        seat = price if isinstance(price, SeatPrice) else None
+        return LiveItem(
+            id=identifier,
+            price_id=price_id,
+            lookup_key=lookup_key,
+            quantity=quantity,
+            unit_amount=seat.unit_amount if seat else "",
+            interval="month" if seat is None or seat.cycle.months == 1 else "year",
+            period_start=now,
+            period_end=now + 30 * 86_400,
+        )
+
+    @staticmethod
+    def lookup_key(price_id: str) -> str:
+        """The lookup key of a price made here."""
+        return price_id.removeprefix("price_of_")
 
     # -- how it behaves ------------------------------------------------------------------------------------------
 

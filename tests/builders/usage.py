@@ -1,12 +1,13 @@
 """An account with a plan, and everything around it that records usage and raises alerts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from revops.kernel import CapReached, system_call
 from revops.settings import SettingsReader
-from revops.table import Table, Transaction
+from revops.table import Query, Table, Transaction, query_all
 from revops.usage import (
     Alert,
     Allowance,
@@ -19,7 +20,8 @@ from revops.usage import (
     UsageEvent,
     UsageReceipt,
 )
-from revops.usage.store import ledger_of, spend_key, units_key, used
+from revops.usage.model import LedgerEntry
+from revops.usage.store import ALERTS, load_entry, spend_key, units_key, used
 from tests.builders.clock import ManualClock, seeded_ids
 
 ACCOUNT = "ACC_7ZK3M0Q8W2XR5T9VB1N4C6D8EF"
@@ -41,6 +43,17 @@ def terms(*allowances: Allowance, spend_cap: int | None = None, **more: Any) -> 
     return CapTerms.model_validate(
         {"account_id": ACCOUNT, "currency": "EUR", "allowances": allowances, "spend_cap": spend_cap} | more
     )
+
+
+def alerts_of(table: Table, account_id: str, limit: int = 50) -> list[Alert]:
+    """The latest alerts of an account, newest first."""
+    query = Query(pk=f"ALERTS#{account_id}", index="gsi1", descending=True, limit=limit)
+    return ALERTS.load_all(table.query(query).rows)
+
+
+def ledger_of(table: Table, account_id: str, month: str) -> Iterator[LedgerEntry]:
+    """The accepted usage of a month, oldest first."""
+    return map(load_entry, query_all(table, Query(pk=f"USAGE#{account_id}#{month}", index="gsi1", limit=100)))
 
 
 @dataclass

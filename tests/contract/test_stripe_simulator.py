@@ -47,6 +47,8 @@ def test_the_sdk_types_say_what_the_contracts_folder_says() -> None:
     derived = [sdk_types.request_document(), sdk_types.response_document()]
     for method, steps, _ in routes.table:
         path = "/" + "/".join(steps)
+        if path.startswith("/v2/"):
+            continue  # the SDK's types are read for v1 alone
         name = next(name for name in published[0]["operations"] if _blank(name) == _blank(f"{method} {path}"))
         ours, theirs = derived[0]["operations"][name], published[0]["operations"][name]
         assert (ours["params"], ours["returns_ref"]) == (theirs["params"], theirs["returns_ref"])

@@ -13,14 +13,18 @@ from revops.crm.submission import AttributionClaim, LeadSubmission
 from revops.inbox import Signal
 from revops.kernel import CapReached, Conflict, Role, VersionConflict, system_call, time_text
 from revops.orders.decisions import Amendment
-from revops.orders.model import OrderStatus, ReviewDecision
+from revops.orders.model import ESignMethod, OrderStatus
+from revops.orders.reviews import ReviewDecision
 from revops.orders.signature import SignedDocument
 from revops.orders.store import ORDERS
+from revops.signing.ports import QUEUES
 from revops.usage import CapTerms, Meter, UsageEvent
 from tests.builders.nurture import BOTH
 from tests.builders.orders import PDF, submission
+from tests.faults.contracts import cancel_subscriptions, change_orders, hopeless, open_tenants, pay_invoices
 from tests.faults.conversions import convert_leads
 from tests.faults.nurturing import change_their_mind, send_nurture
+from tests.faults.signatures import sign_envelopes
 from tests.faults.vendors import Webhook
 from tests.faults.wiring import ADMIN, LEGAL, user
 from tests.faults.world import World
@@ -58,6 +62,12 @@ def actors_of(world: World) -> dict[str, Act]:
         "postman-2": deliver_webhooks,
         "order-1": take_order,
         "order-2": take_order,
+        "desk-1": run_orders,
+        "cancel-1": cancel_subscriptions,
+        "payer-1": pay_invoices,
+        "signatory-1": sign_envelopes,
+        "signatory-2": sign_envelopes,
+        "tenant-1": open_tenants,
         "meter-1": use_up,
         "meter-2": use_up,
         "hubspot-1": edit_in_hubspot,
@@ -75,6 +85,30 @@ def actors_of(world: World) -> dict[str, Act]:
         name: _bound(act, world, random.Random(f"{world.plan.seed}/{name}/acts"), name)
         for name, act in chosen.items()
         if name not in world.plan.without
+    }
+
+
+def actors_later(world: World) -> dict[str, Act]:
+    """A second act, in worlds where orders were handed in: what runs by then is amended, renewed, cancelled, paid."""
+    if not world.diary.orders or (not world.plan.cast and world.rng.random() < _ONE_ACT):
+        return {}
+    lives: dict[str, Callable[[World, random.Random, str], None]] = {
+        "change-1": change_orders,
+        "change-2": change_orders,
+        "desk-1": run_orders,
+        "desk-2": run_orders,
+        "cancel-1": cancel_subscriptions,
+        "payer-1": pay_invoices,
+        "postman-1": deliver_webhooks,
+        "signatory-1": sign_envelopes,
+        "tenant-1": open_tenants,
+    }
+    chosen = {name: act for name, act in lives.items() if world.rng.random() < 0.8}
+    chosen |= {name: act for name, act in _SERVING.items() if name not in _ELSEWHERE}
+    return {
+        name: _bound(act, world, random.Random(f"{world.plan.seed}/{name}/later"), name)
+        for name, act in chosen.items()
+        if name not in world.plan.without and (not world.plan.cast or name in world.plan.cast)
     }
 
 
@@ -243,7 +277,8 @@ def edit_in_hubspot(world: World, rng: random.Random, name: str) -> None:
 def take_order(world: World, rng: random.Random, name: str) -> None:
     """A seller hands an order form in, legal decides where it must, and it is signed, or cancelled."""
     odd = {"discount_percent": "60"} if rng.random() < 0.3 else {}
-    said = submission(payment_method=rng.choice(("Invoice", "Credit Card")), **odd)
+    method = rng.choice(("Manual", "DocuSign", "DocuSign", "Adobe Sign"))
+    said = submission(payment_method=rng.choice(("Invoice", "Credit Card")), esign_method=method, **odd)
     seller = user("USR_ana")
     order_id = ""
     for _ in range(4):
@@ -265,18 +300,34 @@ def take_order(world: World, rng: random.Random, name: str) -> None:
         decide(world, rng, order_id, sign=fate == "sign")
 
 
+def run_orders(world: World, rng: random.Random, name: str) -> None:
+    """People look after the orders that others handed in."""
+    for _ in range(rng.randint(20, 60)):
+        world.idle()
+        order_ids = sorted(order_id for ids in world.diary.orders.values() for order_id in ids)
+        if order_ids:
+            chosen = rng.choice(order_ids)
+            decide(world, rng, chosen, sign=chosen in world.diary.to_sign)
+
+
 def decide(world: World, rng: random.Random, order_id: str, *, sign: bool) -> None:
     """What people do about an order that waits for them."""
     row = world.peek(ORDERS.key(order_id))
-    status = ORDERS.load(row).status if row else None
+    if row is None:
+        return
+    order = ORDERS.load(row)
+    status = order.status
     if status is OrderStatus.IN_REVIEW:
         outcome = rng.choice((ReviewDecision.APPROVE, ReviewDecision.APPROVE, ReviewDecision.REJECT))
-        world.ask(lambda: world.wiring.orders.review(order_id, outcome, "a comment", LEGAL))
+        who = rng.choice((LEGAL, ADMIN))  # whose turn it is not is refused
+        world.ask(lambda: world.wiring.orders.review(order_id, outcome, "a comment", who))
     elif status is OrderStatus.AWAITING_SIGNATURE and sign:
+        if order.terms.esign_method is not ESignMethod.MANUAL and rng.random() < 0.95:
+            return  # it is with the signatory; now and then they sign on paper all the same
         signed = SignedDocument("Anna Beispiel", date(2026, 11, 20), PDF)
         if world.ask(lambda: world.wiring.orders.sign(order_id, signed, ADMIN)).good:
             world.diary.signed.add(order_id)
-    elif status is OrderStatus.BLOCKED:
+    elif status is OrderStatus.CHANGES_REQUESTED or (status is OrderStatus.BLOCKED and not hopeless(world, order)):
         world.ask(lambda: world.wiring.orders.resume(order_id, Amendment(), ADMIN))
 
 
@@ -319,6 +370,9 @@ def use_up(world: World, rng: random.Random, name: str) -> None:
 # -- those who serve ----------
 
 _PATIENCE = 150
+_ONE_ACT = 0.3
+_ELSEWHERE = frozenset({"hubspot-worker-1", "hubspot-worker-2", "nurture-1", "nurture-2", "schedules-2"})
+"""Who has nothing to do with what runs; at rest they get done."""
 
 
 def _serve(world: World, quota: int, poll: Callable[[], bool]) -> None:
@@ -371,6 +425,18 @@ def _hubspot_worker(world: World, rng: random.Random, name: str) -> None:
     _work_off(world, rng, "hubspot", world.hubspot_worker)
 
 
+def _esign_worker(world: World, rng: random.Random, name: str) -> None:
+    queues = [world.outside.queues[each] for each in QUEUES.values()]
+
+    def poll() -> bool:
+        queue = rng.choice(queues)
+        if rng.random() < world.loss:
+            queue.lose_one()
+        return queue.deliver(world.esign_worker)
+
+    _serve(world, rng.randint(5, 30), poll)
+
+
 def _bus(world: World, rng: random.Random, name: str) -> None:
     _serve(world, rng.randint(5, 50), lambda: world.outside.bus.deliver(world.bus_consumer))
 
@@ -421,6 +487,8 @@ _SERVING: dict[str, Callable[[World, random.Random, str], None]] = {
     "stripe-worker-2": _stripe_worker,
     "hubspot-worker-1": _hubspot_worker,
     "hubspot-worker-2": _hubspot_worker,
+    "esign-worker-1": _esign_worker,
+    "esign-worker-2": _esign_worker,
     "bus-1": _bus,
     "bus-2": _bus,
     "flow-1": _flow,

@@ -59,6 +59,7 @@ class Queue:
         self.name = name
         self.dead: list[_Message] = []
         self.messages: list[_Message] = []
+        self.lost = 0
         self._clock = clock
         self._rng = rng
         self._trouble = trouble
@@ -111,6 +112,7 @@ class Queue:
     def lose_one(self) -> None:
         """A message is gone: purged by mistake, or older than the queue keeps it. The sweepers must notice."""
         if self.messages:
+            self.lost += 1
             del self.messages[self._rng.randrange(len(self.messages))]
 
     def redrive(self) -> int:
@@ -263,7 +265,7 @@ class Workflow:
         if execution.token:
             self.tokens.pop(execution.token, None)
             execution.token, execution.step, execution.waits_until = "", "read", None
-        waits = execution.step in ("await_review", "await_signature")
+        waits = execution.step in ("await_review", "await_signature", "await_tenant")
         token = ""
         if waits:
             token = f"token-{len(self.tokens)}-{self.rng.getrandbits(40):x}"

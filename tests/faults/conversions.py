@@ -147,7 +147,8 @@ def conversions(world: World) -> Iterator[str]:
             yield f"{deal.id} stands on an account that is not active"
     for row in world.rows_of("ORDER"):
         order = ORDERS.load(row)
-        if not accounts[order.account_id].active or not deals[order.opportunity_id].active:
+        stands = not order.opportunity_id or deals[order.opportunity_id].active  # a change may be no deal
+        if not accounts[order.account_id].active or not stands:
             yield f"{order.id} stands on what was taken back"
     yield from _people(leads, accounts, contacts)
     for lead_id, deal_id in world.diary.converted:

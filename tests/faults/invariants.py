@@ -5,6 +5,10 @@ and for the pure policies that say what a state means.
 | check | design.md |
 |---|---|
 | `subscriptions` | I1 one Stripe subscription per executed order, none otherwise; promised orders stand |
+| `terms` | I1 what runs is what the executed forms say, each change made once |
+| `envelopes` | one envelope a round, executed means completed, none left open |
+| `tenants`, `cancellations` | in service with its tenant; what was wanted last stands at Stripe |
+| `sales` | one sales order per executed form, invoices as Stripe has them |
 | `membership` | I2 status = f(current Stripe objects, clock, policy) |
 | `usage`, `alerts` | I3 counter = Σ accepted ≤ cap, each id once; one alert per threshold and cycle |
 | `rollups` | I3 counters = recount of the rows |
@@ -39,7 +43,7 @@ from revops.crm.policies.assignment import UNASSIGNED
 from revops.crm.store import CONTACTS, LEADS, OPPORTUNITIES
 from revops.inbox import INBOX, InboxStatus, inbox_id
 from revops.notices.service import NOTICE
-from revops.orders.model import OrderStatus
+from revops.orders.model import OrderKind, OrderStatus
 from revops.orders.store import ORDERS
 from revops.settings import SETTINGS
 from revops.sync.fields import Direction, HubspotFields
@@ -47,12 +51,20 @@ from revops.table import Change, Key, Row, claim_key
 from revops.usage.policies import SpendCapRules
 from revops.usage.store import ALERTS, LEDGER, SPEND, UNITS, load_entry
 from tests.faults.actors import CAP_ACCOUNT, PAYERS, PEOPLE, SPEND_CAP, UNIT_LIMIT, canonical
+from tests.faults.contracts import STANDING, cancellations, sales, tenants, terms
 from tests.faults.conversions import conversions, nominations
 from tests.faults.nurturing import nurture
+from tests.faults.signatures import envelopes
 from tests.faults.world import World
 
 Check = Callable[[World], Iterator[str]]
-_EXECUTED = {OrderStatus.EXECUTED, OrderStatus.PROVISIONED, OrderStatus.ACTIVE, OrderStatus.BLOCKED}
+_EXECUTED = {
+    OrderStatus.EXECUTED,
+    OrderStatus.PROVISIONED,
+    OrderStatus.AWAITING_TENANT,
+    OrderStatus.ACTIVE,
+    OrderStatus.BLOCKED,
+}
 _ATOMS = 10**12
 
 
@@ -73,18 +85,19 @@ def subscriptions(world: World) -> Iterator[str]:
     yield from stripe.violations
     made = Counter(request.order_id for request in stripe.subscriptions.values())
     known = set()
-    for row in world.rows_of("ORDER"):
-        order = ORDERS.load(row)
+    orders = [ORDERS.load(row) for row in world.rows_of("ORDER")]
+    won = {order.opportunity_id for order in orders if order.status in STANDING}
+    for order in orders:
         known.add(order.id)
-        wanted = 1 if order.status in _EXECUTED else 0
+        wanted = 1 if order.status in _EXECUTED and order.kind is OrderKind.NEW else 0
         if made[order.id] != wanted:
             yield f"{order.id} is {order.status} and has {made[order.id]} subscriptions"
         if wanted and stripe.subscriptions.get(order.stripe_subscription_id, None) is None:
             yield f"{order.id} is {order.status} and points at {order.stripe_subscription_id or 'nothing'}"
+        if not order.opportunity_id:
+            continue  # a change that is no deal
         deal = OPPORTUNITIES.load(world.rows()[OPPORTUNITIES.key(order.opportunity_id)])
-        if (deal.stage is OpportunityStage.CLOSED_WON) != (
-            order.status in (OrderStatus.PROVISIONED, OrderStatus.ACTIVE)
-        ):
+        if (deal.stage is OpportunityStage.CLOSED_WON) is not (deal.id in won):
             yield f"{order.id} is {order.status} and its deal is {deal.stage}"
     for order_id in made.keys() - known:
         yield f"a subscription of {order_id}, which nobody knows"
@@ -360,6 +373,8 @@ def sync(world: World) -> Iterator[str]:
     hubspot, rows = world.outside.hubspot, world.rows()
     states = [json.loads(row.doc) for row in world.rows_of("SYNC_STATE")]
     fields = [line for line in HubspotFields().contacts if line.direction is not Direction.READ]
+    if world.days:  # a score that only faded is not sent out (LEAD-4)
+        fields = [line for line in fields if line.property != "revops_lead_score"]
     contacts: Counter[str] = Counter(
         record["revops_person_id"] for record in hubspot.records.values() if record.get("revops_person_id")
     )
@@ -390,6 +405,11 @@ def sync(world: World) -> Iterator[str]:
 
 CHECKS: tuple[Check, ...] = (
     subscriptions,
+    terms,
+    envelopes,
+    tenants,
+    cancellations,
+    sales,
     membership,
     usage,
     alerts,

@@ -7,7 +7,7 @@ it is. `hunt` runs seeds until an invariant breaks and tells how many it took.
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -22,30 +22,13 @@ from revops.crm.intake import SubmitLead
 from revops.inbox import InboxEntry, ReceiveSignal, Settlement, Signal
 from revops.kernel import CallContext, Unavailable, system_call
 from revops.notices.service import Once
-from revops.orders.provisioning.create_once import CreateOnce
-from revops.table import ANYTHING, Change, Page, Query, Row, Transaction, begin
-from revops.table.transaction import Expectation
+from revops.table import Change, Page, Query, Row, Transaction, begin
 from tests.builders.dynoxide import DynoxideServer
 from tests.faults import nurturing
+from tests.faults.contract_mutants import CONTRACT_MUTANTS
+from tests.faults.planted import Mutant, Plant, create_once, no_lookup, random_key, unconditional
 from tests.faults.schedule import run
 from tests.faults.world import Plan, World
-
-Plant = Callable[[], AbstractContextManager[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A planted bug. `plant` patches, `wrap` changes one world; `within` is how many seeds it may take to notice,
-    `cast` who plays if not everybody."""
-
-    name: str
-    what: str
-    plant: Plant = nullcontext
-    wrap: Callable[[World], None] = lambda _: None
-    engine: str = "memory"
-    within: int = 400
-    cast: frozenset[str] = frozenset()
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -72,22 +55,6 @@ def hunt(mutant: Mutant, server: DynoxideServer | None = None) -> Verdict:
 
 
 # -- how a row is written ----------
-
-
-def _unconditional(*kinds: str) -> Plant:
-    """Rows of these kinds are put whatever stands there."""
-
-    @contextmanager
-    def plant() -> Iterator[None]:
-        put = Transaction.put
-
-        def careless(self: Transaction, row: Row, expect: Expectation) -> None:
-            put(self, row, ANYTHING if row.kind in kinds else expect)
-
-        with patch.object(Transaction, "put", careless):
-            yield
-
-    return plant
 
 
 def _unclaimed(where: str, *names: str) -> Plant:
@@ -240,30 +207,6 @@ def _fence_stands_still() -> Iterator[None]:
         yield
 
 
-# -- orders ----------
-
-
-def _create_once(**changed: Callable[..., Any]) -> Plant:
-    """`CreateOnce` whose callers pass something else in."""
-
-    @contextmanager
-    def plant() -> Iterator[None]:
-        real = CreateOnce.__call__
-
-        def other(self: CreateOnce, identifier: str, prefix: str, call: CallContext, **given: Any) -> str:
-            passed = {name: changed[name](given[name]) if name in changed else given[name] for name in given}
-            return real(self, identifier, prefix, call, **passed)
-
-        with patch.object(CreateOnce, "__call__", other):
-            yield
-
-    return plant
-
-
-def _random_key(create: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
-    return lambda request, key: create(request, f"{key}-{random.getrandbits(60):x}")
-
-
 # -- the list ----------
 
 
@@ -370,8 +313,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("e-mail not claimed", "I5: two leads of one person", _unclaimed("revops.crm.intake", "email")),
     Mutant("phone not claimed", "I5: two leads of one person", _unclaimed("revops.crm.intake", "phone")),
     Mutant("partner key not claimed", "CAP-5: a repeat gets another answer", _answer_forgotten),
-    Mutant("ticket without version", "CAP-12: two leads on one ticket", _unconditional("TICKET")),
-    Mutant("lead put without version", "R19: a lost update", _unconditional("LEAD")),
+    Mutant("ticket without version", "CAP-12: two leads on one ticket", unconditional("TICKET")),
+    Mutant("lead put without version", "R19: a lost update", unconditional("LEAD")),
     Mutant("claims in a transaction of their own", "R3: killed between two writes", wrap=_split_commits),
     Mutant("new token for each attempt", "R4: refused although done", wrap=_fresh_tokens),
     Mutant("new token, over the wire", "R4: refused although done", _fresh_tokens_on_the_wire, engine="dynoxide"),
@@ -379,7 +322,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("applied before the effects", "R26: dedupe before effect", _applied_beforehand),
     Mutant("acknowledged before stored", "R27: a webhook is lost", _acknowledged_unstored),
     Mutant("rollups by bare ADD", "R4: counted twice", _bare_add),
-    Mutant("audit put unconditional", "I4: an entry is rewritten", _unconditional("AUDIT")),
+    Mutant("audit put unconditional", "I4: an entry is rewritten", unconditional("AUDIT")),
     Mutant(
         "audit chained to what was tried",
         "I4: a broken chain",
@@ -389,14 +332,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("relay acks a refused publish", "R13: an event is lost", wrap=_deaf_to_refusals),
     Mutant("alert without claim", "USE-4: told twice", _unclaimed("revops.usage.alerts", "spend_cap_alert")),
-    Mutant("usage without ledger uniqueness", "R21: counted twice", _unconditional("USAGE_EVENT")),
+    Mutant("usage without ledger uniqueness", "R21: counted twice", unconditional("USAGE_EVENT")),
     Mutant("caps without floors", "R20: over the cap", _floorless),
-    Mutant("random idempotency key", "R8: two subscriptions", _create_once(create=_random_key)),
-    Mutant("no lookup before the next key", "R9: two subscriptions", _create_once(find=lambda _: lambda _: None)),
+    Mutant("random idempotency key", "R8: two subscriptions", create_once(create=random_key)),
+    Mutant("no lookup before the next key", "R9: two subscriptions", create_once(find=no_lookup)),
     Mutant(
         "push clears a newer mark",
         "R6: an edit never goes out",
-        _unconditional("SYNC_DIRTY"),
+        unconditional("SYNC_DIRTY"),
         wrap=_lossy,
         cast=_OUTBOUND,
     ),
@@ -410,4 +353,5 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("step claimed after sending", "LEAD-5: sent twice", nurturing.claimed_afterwards, cast=_NURTURING),
     Mutant("unknown outcome tried again", "LEAD-5: sent twice", nurturing.unknown_tried_again, cast=_NURTURING),
     Mutant("mail not recorded as sent", "a mail twice", _sent_unrecorded, within=1500),
+    *CONTRACT_MUTANTS,
 )

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from unittest.mock import patch
 
 from tests.builders.dynoxide import DynoxideServer
-from tests.faults.actors import actors_of
+from tests.faults.actors import actors_later, actors_of
 from tests.faults.invariants import violations
-from tests.faults.quiet import come_to_rest
+from tests.faults.quiet import come_to_rest, pause
 from tests.faults.trouble import Fired
 from tests.faults.world import Plan, World
 
@@ -43,6 +43,10 @@ def run(plan: Plan, server: DynoxideServer | None = None, prepare: Prepare = lam
         prepare(world)
         actors = actors_of(world)
         world.baton.run(actors)
+        later = actors_later(world)
+        if later:
+            pause(world)
+        world.baton.run(later)
         found = come_to_rest(world)
         found += violations(world)
         changes = "\n".join(f"{change.key} {change.row.version} {change.row.doc}" for change in world.history)
@@ -51,7 +55,7 @@ def run(plan: Plan, server: DynoxideServer | None = None, prepare: Prepare = lam
             plan,
             found,
             world.trouble.fired,
-            sorted(actors),
+            sorted({*actors, *later}),
             world.steps,
             world.locks.refused,
             digest,

@@ -15,10 +15,10 @@ from revops.billing.model import (
     SubscriptionFact,
     SubscriptionStatus,
 )
+from revops.billing.ports import MeterErrors, StripeRefused
 from revops.kernel import Money, Unavailable
 from revops.orders.ports import SubscriptionRequest
 from tests.builders.clock import ManualClock
-from tests.builders.fake_stripe import FakeStripe
 from tests.faults.trouble import REMOTE_READ, REMOTE_WRITE, Killed, Mishap, Trouble
 
 Turn = Callable[[str], None]
@@ -82,6 +82,9 @@ class StripeTruth:
 
         return remote("stripe payer_of", self._trouble, self._turn, work)
 
+    def meter_errors(self, event_id: str) -> MeterErrors:
+        raise StripeRefused(f"no event {event_id}: nobody here sends usage to a meter")
+
     def facts(self, payer: str) -> BillingFacts:
         found = remote("stripe facts", self._trouble, self._turn, lambda: self.at(payer))
         self.after_fetch()
@@ -117,7 +120,7 @@ class StripeTruth:
             moves += [lambda invoice=invoice: self._settles(payer, invoice)] * 3  # type: ignore[misc]
         self._rng.choice(moves)()
         if self._rng.random() < 0.5:  # of which the activity log tells nothing
-            self._tell(payer, "customer.updated", {"id": payer, "object": "customer"})
+            self.tell(payer, "customer.updated", {"id": payer, "object": "customer"})
 
     def _flap(self, payer: str, facts: BillingFacts) -> None:
         """A → B → A, told by events that the activity log takes no notice of."""
@@ -125,7 +128,18 @@ class StripeTruth:
         each = facts.subscriptions[0] if facts.subscriptions else SubscriptionFact("sub_0", _S.PAST_DUE, now, now)
         flipped = replace(each, status=_S.ACTIVE if each.status is _S.PAST_DUE else _S.PAST_DUE)
         self._set(replace(facts, currency="EUR", subscriptions=(flipped,)))
-        self._tell(payer, "customer.updated", {"id": payer, "object": "customer"})
+        self.tell(payer, "customer.updated", {"id": payer, "object": "customer"})
+
+    def ends(self, payer: str, identifier: str, *, at: datetime | None, over: bool) -> None:
+        """A subscription ends now, or is announced to end at a time, or not to."""
+        facts = self.at(payer)
+        (each,) = (one for one in facts.subscriptions if one.id == identifier)
+        if over:
+            self._cancels(payer, each)
+            return
+        self._set(replace(facts, subscriptions=_with(facts, replace(each, cancel_at=at))))
+        said: dict[str, Any] = {"id": identifier, "object": "subscription", "cancel_at": at and int(at.timestamp())}
+        self.tell(payer, "customer.subscription.updated", said)
 
     def _add(self, payer: str, account_id: str, identifier: str, replayed: bool = False) -> None:
         facts, now = self.at(payer), self._second()
@@ -134,7 +148,7 @@ class StripeTruth:
         )
         account = facts.account_id or account_id
         self._set(replace(facts, account_id=account, currency="EUR", subscriptions=(*facts.subscriptions, made)))
-        self._tell(payer, "customer.subscription.created", {"id": identifier, "object": "subscription"})
+        self.tell(payer, "customer.subscription.created", {"id": identifier, "object": "subscription"})
 
     def _fails(self, payer: str, each: SubscriptionFact) -> None:
         facts = self.at(payer)
@@ -148,8 +162,8 @@ class StripeTruth:
         subscriptions = _with(facts, replace(each, status=SubscriptionStatus.PAST_DUE))
         self._set(replace(facts, subscriptions=subscriptions, unpaid=(*facts.unpaid, invoice)))
         said = {"id": invoice.id, "object": "invoice", "attempt_count": 1, "amount_remaining": 12900, "currency": "eur"}
-        self._tell(payer, "invoice.payment_failed", said)
-        self._tell(payer, "customer.subscription.updated", {"id": each.id, "object": "subscription"})
+        self.tell(payer, "invoice.payment_failed", said)
+        self.tell(payer, "customer.subscription.updated", {"id": each.id, "object": "subscription"})
 
     def _settles(self, payer: str, invoice: InvoiceFact) -> None:
         facts = self.at(payer)
@@ -163,27 +177,27 @@ class StripeTruth:
         )
         if self._rng.random() < 0.5:  # as if it had never been there: A → B → A
             self._set(replace(facts, unpaid=unpaid, subscriptions=subscriptions))
-            self._tell(payer, "invoice.voided", {"id": invoice.id, "object": "invoice"})
+            self.tell(payer, "invoice.voided", {"id": invoice.id, "object": "invoice"})
             return
         lifetime = {"EUR": facts.lifetime.get("EUR", 0) + invoice.remaining.minor}
         self._set(replace(facts, unpaid=unpaid, subscriptions=subscriptions, lifetime=lifetime))
         said = {"id": invoice.id, "object": "invoice", "amount_paid": invoice.remaining.minor, "currency": "eur"}
-        self._tell(payer, "invoice.paid", said)
+        self.tell(payer, "invoice.paid", said)
         if self._rng.random() < 0.5:  # Stripe says it twice, under two names
-            self._tell(payer, "invoice.payment_succeeded", said)
+            self.tell(payer, "invoice.payment_succeeded", said)
 
     def _cancels(self, payer: str, each: SubscriptionFact) -> None:
         facts = self.at(payer)
         ended = replace(each, status=SubscriptionStatus.CANCELED, ended_at=self._second())
         self._set(replace(facts, subscriptions=_with(facts, ended)))
-        self._tell(payer, "customer.subscription.deleted", {"id": each.id, "object": "subscription"})
+        self.tell(payer, "customer.subscription.deleted", {"id": each.id, "object": "subscription"})
 
     def _announces(self, payer: str, each: SubscriptionFact) -> None:
         facts = self.at(payer)
         end = None if each.cancel_at else self._second() + timedelta(minutes=self._rng.choice((3, 40, 100_000)))
         self._set(replace(facts, subscriptions=_with(facts, replace(each, cancel_at=end))))
         said: dict[str, Any] = {"id": each.id, "object": "subscription", "cancel_at": end and int(end.timestamp())}
-        self._tell(payer, "customer.subscription.updated", said)
+        self.tell(payer, "customer.subscription.updated", said)
 
     def _pays(self, payer: str, succeeded: bool) -> None:
         facts, identifier = self.at(payer), f"pi_{payer}_{self._next():04d}"
@@ -192,12 +206,13 @@ class StripeTruth:
         if not succeeded:
             self.failed_intents.add(identifier)
         said = {"id": identifier, "object": "payment_intent", "amount": 500, "amount_received": 500, "currency": "eur"}
-        self._tell(payer, f"payment_intent.{'succeeded' if succeeded else 'payment_failed'}", said)
+        self.tell(payer, f"payment_intent.{'succeeded' if succeeded else 'payment_failed'}", said)
 
     def _set(self, facts: BillingFacts) -> None:
         self.truth[facts.payer] = facts
 
-    def _tell(self, payer: str, event_type: str, said: dict[str, Any]) -> None:
+    def tell(self, payer: str, event_type: str, said: dict[str, Any]) -> None:
+        """An event in the outbox."""
         identifier = f"evt_{self._next()}"
         body = {
             "id": identifier,
@@ -219,26 +234,6 @@ class StripeTruth:
 
 def _with(facts: BillingFacts, changed: SubscriptionFact) -> tuple[SubscriptionFact, ...]:
     return tuple(changed if each.id == changed.id else each for each in facts.subscriptions)
-
-
-class TellingStripe(FakeStripe):
-    """The provisioning side of the same Stripe: a subscription made here is one there, with its webhook."""
-
-    truth: StripeTruth
-
-    def create_subscription(self, request: SubscriptionRequest, key: str) -> str:
-        self.tell()
-        try:
-            return super().create_subscription(request, key)
-        finally:
-            self.tell()
-
-    def tell(self) -> None:
-        """Subscriptions that came into being since the last look reach the truth."""
-        for identifier, request in self.subscriptions.items():
-            known = self.truth.at(request.customer_id).subscriptions
-            if all(each.id != identifier for each in known):
-                self.truth.adopt(request.customer_id, request, identifier)
 
 
 @dataclass(slots=True)

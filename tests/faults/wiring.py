@@ -2,12 +2,18 @@
 
 import random
 from collections.abc import Callable, Mapping
+from functools import cache
+from types import CodeType
 from typing import Any
+from unittest.mock import patch
 
 from revops.adapters.account_uses import BilledAccounts
 from revops.adapters.crm_records import StoredCrmRecords
+from revops.adapters.sales_records import StoredDesk, StoredPayers
 from revops.adapters.stripe_events import read_stripe_event
+from revops.adapters.stripe_sales import StripeSignals
 from revops.billing import ConvergeCustomer
+from revops.billing.cancellation import BringCancellations, RequestCancellation
 from revops.bootstrap import AUDITED, Wiring
 from revops.catalogue import SOURCE, Event
 from revops.crm.consent import RecordConsent
@@ -18,8 +24,9 @@ from revops.crm.intake import SubmitLead
 from revops.crm.service import ChangeLead
 from revops.kernel import CallContext, DomainError, Principal, Role, system_call
 from revops.notices import SendNotice
+from revops.orders.document import KeepForm
 from revops.orders.model import ESignMethod
-from revops.orders.ports import ManualSigning
+from revops.orders.provisioning.create_once import CreateOnce
 from revops.orders.provisioning.service import ProvisionOrder
 from revops.orders.steps import order_steps
 from revops.orders.workflow import RunOrderStep, StepTask
@@ -27,21 +34,31 @@ from revops.platform.batch import handle_messages
 from revops.platform.config import Config
 from revops.platform.jobs import run_job
 from revops.platform.stream import handle_changes
+from revops.reconcile.walking import RunReconciliation
+from revops.sales.crediting import PerformCredit
+from revops.sales.handing import DoStripeWork
+from revops.sales.mirroring import MirrorPayer
 from revops.settings import SettingsReader
+from revops.signing.converging import ConvergeEnvelope
+from revops.signing.ports import QUEUES
 from revops.stream import FindLost
 from revops.sync import BudgetedGateway, ConvergeContact, HandleMessage, PushPerson
 from revops.sync.budget import RateBudget
 from revops.table import ConditionFailed, Key, Page, Row, Table
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import FixedRoster
+from tests.builders.dynoxide import ROOT
 from tests.builders.fake_stripe import Mishap as StripeMishap
+from tests.builders.forms import PlainPrinter
 from tests.builders.memory_table import MemoryTable
 from tests.builders.nurture import NamedLinks
 from tests.faults.aws import Bus, LaterQueue, Queue, QueueSet, Workflow
 from tests.faults.hubspot import FaultyHubspot
 from tests.faults.outbound import Door
+from tests.faults.signatures import Provider
+from tests.faults.subscriptions import Books, Cancellations, RunningStripe
 from tests.faults.trouble import Killed, Mishap, Trouble
-from tests.faults.vendors import FaultyBlobs, Mailbox, StripeTruth, TellingStripe
+from tests.faults.vendors import FaultyBlobs, Mailbox, StripeTruth
 
 SELLERS = ("USR_ana", "USR_ben", "USR_cem")
 
@@ -50,8 +67,15 @@ def user(identifier: str, role: Role = Role.ADMIN) -> CallContext:
     return CallContext(Principal(identifier, role), request_id="req", ip="192.0.2.7", user_agent="bench")
 
 
+_QUEUES = ("stripe", "hubspot", *QUEUES.values())
 ADMIN = user("USR_ana")
 LEGAL = user("USR_lea", Role.LEGAL)
+
+
+@cache
+def _code(function: str) -> CodeType:
+    path = ROOT / "functions" / function / "app.py"
+    return compile(path.read_text(), str(path), "exec")
 
 
 class MemoryScan:
@@ -75,8 +99,14 @@ class Outside:
 
     def __init__(self, clock: ManualClock, rng: random.Random, trouble: Trouble, turn: Callable[[str], None]) -> None:
         self.stripe = StripeTruth(clock, rng, trouble, turn)
-        self.provisioning = TellingStripe(clock, rng, between=self._crossing)
-        self.provisioning.truth = self.stripe
+        self.provisioning = RunningStripe(clock, rng, between=self._crossing)
+        self.books = Books(clock, self.stripe, trouble, turn)
+        self.provisioning.truth, self.provisioning.books = self.stripe, self.books
+        self.cancellations = Cancellations(self.provisioning, trouble, turn)
+        self.signing = {
+            method: Provider(method, clock, rng, trouble, turn, self.stripe.outbox)
+            for method in (ESignMethod.DOCUSIGN, ESignMethod.ADOBE_SIGN)
+        }
         self.provisioning.likelihood = {mishap: rng.choice((0, 0.05, 0.15, 0.3)) for mishap in StripeMishap}
         self.provisioning.read_failure = rng.choice((0, 0.1))
         self._trouble, self._turn = trouble, turn
@@ -86,7 +116,7 @@ class Outside:
         self.idle: Callable[[], None] = lambda: None
         self.blobs = FaultyBlobs(trouble, turn)
         self.bus = Bus(clock, rng, trouble, turn)
-        self.queues = {name: Queue(name, clock, rng, trouble, turn) for name in ("stripe", "hubspot")}
+        self.queues = {name: Queue(name, clock, rng, trouble, turn) for name in _QUEUES}
         self.workflow = Workflow(clock, rng, trouble, turn)
 
     def _crossing(self, site: str) -> None:
@@ -119,6 +149,9 @@ class BenchWiring(Wiring):
             nurture_mail=outside.door,
             whatsapp=outside.door,
             hubspot_queue=LaterQueue(outside.queues["hubspot"]),
+            sales_stripe_work=self._sales_work(table, clock, outside, settings),
+            signature_providers=outside.signing,
+            order_forms=KeepForm(PlainPrinter(), outside.blobs),
             submit_lead=SubmitLead(table, clock, ids, settings, roster, sleep=lambda _: None, jitter=lambda: 0.0),
             converge_customer=ConvergeCustomer(
                 table,
@@ -140,6 +173,7 @@ class BenchWiring(Wiring):
         self.undo = UndoConversion(table, clock, self.policy, BilledAccounts(table), **quiet)
         self.orders = self.order_use_cases()
         self.set_caps = self.set_cap_plan()
+        self.cancellation = RequestCancellation(table, clock, self.customer_rights)
         self._relay = self.relay_changes()
         self._consume = self.consume_event()
         self._steps = self.run_order_step()
@@ -148,6 +182,8 @@ class BenchWiring(Wiring):
         self._house = self.housekeeping()
         self._rescore = self.rescore_leads()
         self._nurture = self.run_nurture()
+        self._stripe_worker = self._lambda("stripe_worker")
+        self._esign_worker = self._lambda("esign_worker")
 
     def _settlement(self, table: Table, clock: ManualClock, outside: Outside) -> Any:
         vars(self).update(table=table, clock=clock, blobs=outside.blobs)
@@ -177,8 +213,8 @@ class BenchWiring(Wiring):
     def run_order_step(self) -> RunOrderStep:
         gateway = self.outside.provisioning
         provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings)
-        signing = {ESignMethod.MANUAL: ManualSigning()}
-        steps = order_steps(self.table, self.clock, self.crm_records, provision, self.settings, signing)
+        signing, forms = self.signature_senders(), self.order_forms
+        steps = order_steps(self.table, self.clock, self.crm_records, provision, self.settings, signing, forms)
         return RunOrderStep(self.table, self.clock, self.crm_records, steps, self.answer_wait())
 
     def handle_hubspot_message(self) -> HandleMessage:
@@ -189,7 +225,44 @@ class BenchWiring(Wiring):
         queue = self.hubspot_queue
         return HandleMessage(self.table, self.clock, converge, push, self.settlement, queue, jitter=lambda: 0.0)
 
-    # -- the Lambdas: what their app.py does ----------
+    def converge_envelope(self) -> ConvergeEnvelope:
+        return ConvergeEnvelope(
+            self.table,
+            self.clock,
+            self.blobs,
+            self.crm_records,
+            self.signature_providers,
+            self.settings,
+            self.settlement,
+            sleep=lambda _: None,
+            jitter=lambda: 0.0,
+        )
+
+    def bring_cancellations(self) -> BringCancellations:
+        return BringCancellations(self.table, self.clock, self.outside.cancellations, self.sync_customer)
+
+    def run_reconciliation(self) -> RunReconciliation:
+        return RunReconciliation(self.table, self.clock, self.expect(), self.outside.provisioning, self.crm_records)
+
+    def _sales_work(self, table: Table, clock: ManualClock, outside: Outside, settings: SettingsReader) -> DoStripeWork:
+        ledger = outside.books
+        quiet: dict[str, Callable[..., Any]] = {"sleep": lambda _: None, "jitter": lambda: 0.0}
+        desk, payers = StoredDesk(table, seeded_ids(0)), StoredPayers(table)
+        mirror = MirrorPayer(table, clock, ledger, payers, desk, settings, **quiet)
+        perform = PerformCredit(table, clock, CreateOnce(table, clock), ledger)
+        signals = StripeSignals(self._settlement(table, clock, outside), read_stripe_event, outside.stripe)
+        return DoStripeWork(table, mirror, perform, signals)
+
+    # -- the Lambdas: what their app.py does, or their app.py itself ----------
+
+    def _lambda(self, name: str) -> Callable[[Mapping[str, Any], None], Mapping[str, Any]]:
+        """The handler of a function, over this wiring; it logs nothing."""
+        names: dict[str, Any] = {}
+        with patch("revops.bootstrap.wiring", lambda: self):
+            exec(_code(name), names)
+        names["log"] = lambda *_, **__: None
+        handler: Callable[[Mapping[str, Any], None], Mapping[str, Any]] = names["handler"]
+        return handler
 
     def change_relay(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         outcome = self._relay(event["Records"])
@@ -199,15 +272,7 @@ class BenchWiring(Wiring):
         return handle_changes(event, self.apply_rollups)[1]
 
     def stripe_worker(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        def settle(message: dict[str, Any], _: int) -> None:
-            subject = str(message.get("inbox_id") or message["entity_id"])
-            call = system_call("stripe_worker", causation_id=subject)
-            if "inbox_id" in message:
-                self.converge_customer(subject, call)
-            else:
-                self.converge_customer.converge(subject, call)
-
-        return handle_messages(event, settle)
+        return self._stripe_worker(event, None)
 
     def hubspot_worker(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         def settle(message: dict[str, Any], _: int) -> None:
@@ -215,8 +280,15 @@ class BenchWiring(Wiring):
 
         return handle_messages(event, settle)
 
+    def esign_worker(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._esign_worker(event, None)
+
     def bus_consumer(self, event: Event) -> None:
         self._consume({"source": SOURCE, "detail-type": event.name, "detail": event.model_dump(mode="json")})
+
+    def hear(self, source: str, name: str, detail: Mapping[str, Any]) -> None:
+        """The bus consumer, of an event of another system."""
+        self._consume({"source": source, "detail-type": name, "id": name, "detail": dict(detail)})
 
     def order_steps(self, order_id: str, step: str, token: str, failed_step: str, error: str) -> str:
         task = StepTask(order_id, step, token, failed_step, error)

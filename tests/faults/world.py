@@ -23,12 +23,13 @@ from typing import Any
 from revops.billing.policies import MembershipPolicy
 from revops.crm.policies.qualification import QualificationRules
 from revops.kernel import DomainError
+from revops.reconcile.policies.rules import ReconcileRules
 from revops.settings import SETTINGS, SettingsRecord
 from revops.table import Change, ConditionFailed, Key, Row, Table, begin, parse_record
 from tests.builders.clock import ManualClock
 from tests.builders.dynoxide import DynoxideServer
 from tests.builders.memory_table import MemoryTable
-from tests.faults import outbound
+from tests.faults import contracts, outbound
 from tests.faults.baton import Baton
 from tests.faults.stream_runner import Record, SourceMapping, StreamRunner, key_of, record_of
 from tests.faults.table import FaultyTable, ItemLocks, WireFaults
@@ -100,6 +101,7 @@ class World:
         self.trace: list[str] = []
         self.steps = 0
         self.loss = 0.02
+        self.days = 0
         self.diary = Diary()
         self.baton = Baton(random.Random(plan.seed * 7 + 5), self.rng.choice((0.05, 0.2, 0.5, 0.9)))
         self.trouble = Trouble(plan.seed, lambda: self.baton.holder, plan.spared)
@@ -120,6 +122,7 @@ class World:
         self.rollups = self._runner(self.wiring.rollups, lanes=1)
         self.stripe_worker = self.invoked(self.wiring.stripe_worker)
         self.hubspot_worker = self.invoked(self.wiring.hubspot_worker)
+        self.esign_worker = self.invoked(self.wiring.esign_worker)
         self.bus_consumer = self.invoked(self.wiring.bus_consumer)
         self.order_steps = self.invoked(self.wiring.order_steps)
         self._settle_rules()
@@ -146,9 +149,12 @@ class World:
         """Some worlds have a grace period; in all of them a score is high that the few people of the bench reach."""
         membership = MembershipPolicy(grace_days=self.rng.choice((0, 0, 1)))
         qualification = QualificationRules(nominate_from=25, nominate_again_below_by=5, convert_above=20)
+        self.activation = contracts.tenant_rules(self.rng)
         now = self.clock.now()
         transaction = begin(ADMIN, now)
-        for rules in (membership, qualification, outbound.rules(), outbound.templates()):
+        reconciling = ReconcileRules(nightly=self.rng.random() < 0.3)
+        mails = (outbound.rules(), outbound.templates())
+        for rules in (membership, qualification, self.activation, reconciling, *mails):
             content = rules.model_dump(mode="json")
             record = SettingsRecord(id=rules.SETTING, created_at=now, modified_at=now, content=content)
             SETTINGS.create(transaction, record)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from revops.adapters.scan import TableScan
-from revops.crm.store import LEADS, submissions_of
+from revops.crm.store import LEADS
 from revops.kernel import RandomIds
 from revops.table.dynamo import DynamoTable
-from tests.builders.crm import CALL, submission, submit_lead
+from tests.builders.crm import CALL, submission, submissions_of, submit_lead
 
 
 @pytest.mark.mission("CAP-11")

@@ -114,9 +114,14 @@ def test_an_executed_order_becomes_one_subscription(desk: Desk, stripe: httpx.Cl
     assert desk.run_until_it_waits(order.id).status is OrderStatus.ACTIVE
     (made,) = subscriptions(stripe)
     assert made["metadata"] == {"order_form": order.id, "account_id": order.account_id, "plan": "Professional"}
-    (item,) = made["items"]["data"]
-    assert (item["quantity"], item["price"]["unit_amount_decimal"]) == (25, "5457.5")
+    seats, usage = made["items"]["data"]
+    assert (seats["quantity"], seats["price"]["unit_amount_decimal"]) == (25, "5457.5")
+    assert (usage["price"]["recurring"]["usage_type"], usage["price"]["tiers_mode"]) == ("metered", "graduated")
     assert (made["status"], made["collection_method"]) == ("active", "send_invoice")
+    assert made["billing_mode"]["type"] == "flexible"
+    options = (made["payment_settings"]["payment_method_options"] or {}).get("customer_balance")
+    transfer = {"bank_transfer": {"type": "us_bank_transfer"}, "funding_type": "bank_transfer"}
+    assert options == (transfer if method == "Wire Transfer" else None)
     assert desk.order(order.id).stripe_subscription_id == made["id"]
 
 

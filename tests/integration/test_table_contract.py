@@ -26,6 +26,7 @@ from revops.table import (
     Throttled,
     Transaction,
     claim,
+    due_in_turns,
     due_index,
     due_now,
     holder_of,
@@ -423,6 +424,20 @@ def test_due_now_gives_what_is_due_and_nothing_later(table: Table) -> None:
     assert {one.at for one in due if one.key.pk == "T10"} == {"2026-11-20T12:00:00.000000Z"}
     assert list(due_now(table, "others", NOON)) == []
     assert len(list(due_now(table, "things", NOON + timedelta(days=1), limit=2))) <= 8
+
+
+def test_due_in_turns_goes_on_behind_what_it_gave_whether_or_not_that_left(table: Table) -> None:
+    rows = []
+    for number in range(30):
+        key = Key(f"T{number:02d}", "ROW")
+        rows.append(row(key.pk, index={"due": due_index("things", NOON + timedelta(seconds=number), key)}))
+    store(table, *rows)
+    seen: list[str] = []
+    for turn in due_in_turns(table, "things", NOON + timedelta(seconds=24), 2):
+        assert len(turn) <= 8
+        seen += [one.key.pk for one in turn]
+        store(table, *(row(one.key.pk, version=2) for one in turn[::2]))
+    assert sorted(seen) == [f"T{number:02d}" for number in range(25)]
 
 
 @pytest.mark.parametrize("descending", [False, True])

@@ -15,9 +15,8 @@ from revops.crm.notes import NotePriority, notes_about
 from revops.kernel import SystemClock, time_text
 from revops.table.dynamo import DynamoTable
 from revops.usage import SetCapPlan
-from revops.usage.store import alerts_of
 from tests.builders.dynoxide import REGION, DynoxideServer
-from tests.builders.usage import ACCOUNT, CALL, api_calls, terms
+from tests.builders.usage import ACCOUNT, CALL, alerts_of, api_calls, terms
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = SimpleNamespace(aws_request_id="11111111-2222-3333-4444-555555555555")

@@ -69,6 +69,21 @@ def test_a_canonical_address_is_its_own_canonical_form(local: str, domain: str) 
             assert not any(mark in found.address for mark in "\r\n\0 \t")
 
 
+_LABELS = st.text("abxn09-.", min_size=1, max_size=12)
+_ENDS = st.sampled_from(["example", "test", "x.test", "local", "localhost", "invalid", "onion", "arpa", "c1", "co.uk"])
+
+
+@given(st.text("abx09_+-.", min_size=1, max_size=12), _LABELS, _ENDS)
+@example("a", "x---y", "example")
+@example("a", "xn--bcher-kva", "example")
+@example("a" * 70, "b", "example")
+@example("a", "b" * 70, "example")
+def test_a_plain_address_is_read_as_the_library_reads_it(local: str, domain: str, end: str) -> None:
+    """A space before it keeps an address from the short way that plain ones take."""
+    text = f"{local}@{domain}.{end}"
+    assert canonical_email(text) == canonical_email(f" {text}")
+
+
 @pytest.mark.mission("CAP-11")
 @pytest.mark.parametrize(
     ("one", "other"),

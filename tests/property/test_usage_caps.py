@@ -22,7 +22,6 @@ from revops.usage import Allowance, CapPlan, CapTerms, Line, Meter, UsageReceipt
 from revops.usage.policies import ATOMS
 from revops.usage.store import (
     PLANS,
-    ledger_of,
     opened_units,
     plan_id,
     spend_key,
@@ -33,7 +32,7 @@ from revops.usage.store import (
 from tests.builders.broken_wire import broken_wire, conflict, lost_answer, throttle
 from tests.builders.dynoxide import dynamo_table, dynoxide
 from tests.builders.memory_table import MemoryTable
-from tests.builders.usage import ACCOUNT, CALL, MONTH, UsageDesk, api_calls, line, terms
+from tests.builders.usage import ACCOUNT, CALL, MONTH, UsageDesk, api_calls, ledger_of, line, terms
 
 __all__ = ["dynamo_table", "dynoxide"]
 

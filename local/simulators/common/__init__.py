@@ -5,7 +5,7 @@ live under `/_sim/` and are listed in `server.py`.
 """
 
 from local.simulators.common.clock import Clock
-from local.simulators.common.contract import Problem, SchemaChecker, contracts_folder
+from local.simulators.common.contract import Problem, SchemaChecker, contracts_folder, leaves
 from local.simulators.common.faults import Faults, Rule
 from local.simulators.common.outbox import Delivery, Outbox, Outgoing, RetryPolicy
 from local.simulators.common.server import Simulator, run
@@ -30,5 +30,6 @@ __all__ = [
     "Vendor",
     "World",
     "contracts_folder",
+    "leaves",
     "run",
 ]

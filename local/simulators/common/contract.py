@@ -166,6 +166,15 @@ class SchemaChecker:
         return isinstance(value, types.get(kind, ()))
 
 
+def leaves(value: Any, where: str = "") -> list[tuple[str, Any]]:
+    """Every scalar of a document with its path, as `/entry/changes[]/field`, to compare it with a published example."""
+    if isinstance(value, Mapping):
+        return [leaf for name, inner in value.items() for leaf in leaves(inner, f"{where}/{name}")]
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in leaves(inner, f"{where}[]")]
+    return [(where, value)]
+
+
 def _join(where: str, name: str) -> str:
     return f"{where}[{name}]" if where else name
 

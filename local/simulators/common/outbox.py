@@ -77,6 +77,8 @@ class Outbox:
         self._parallel = parallel
         self._wake = asyncio.Event()
         self.on_delivered: Callable[[Delivery], None] | None = None
+        # What a vendor wants to see in an answer before it takes an event for delivered.
+        self.acknowledges: Callable[[httpx.Response], bool] = lambda response: response.is_success
         self.copy_event: Callable[[str], str] | None = None
 
     def emit(self, url: str, type_: str, event_id: str, payload: dict[str, Any]) -> None:
@@ -192,7 +194,9 @@ class Outbox:
         request = outgoing(batch)
         try:
             response = await client.post(batch[0].url, content=request.body, headers=request.headers)
-            settled, answer = response.is_success, str(response.status_code)
+            settled, answer = self.acknowledges(response), str(response.status_code)
+            if response.is_success and not settled:
+                answer += " without acknowledgement"
         except httpx.HTTPError as error:
             settled, answer = False, type(error).__name__
         self._settle(batch, settled, answer)

@@ -31,7 +31,7 @@ class Call:
 
 @dataclass
 class Answer:
-    """One response; `body` is sent as JSON, None as an empty body."""
+    """One response; `body` is sent as JSON, None as an empty body, bytes as they are (name their type in `headers`)."""
 
     status: int
     body: Any
@@ -39,6 +39,8 @@ class Answer:
 
     def encoded(self) -> bytes:
         """The body as it goes out."""
+        if isinstance(self.body, bytes):
+            return self.body
         return b"" if self.body is None else json.dumps(self.body, indent=2, ensure_ascii=False).encode()
 
 

@@ -6,11 +6,11 @@ from local.simulators.stripe.discounts import discounts_for
 from local.simulators.stripe.errors import invalid, missing
 from local.simulators.stripe.forms import Params, integer
 from local.simulators.stripe.invoice_items import keep_prorations
-from local.simulators.stripe.items import interval_of, revised_items
+from local.simulators.stripe.items import restarts, revised_items
 from local.simulators.stripe.lifecycle import end_trial, start_period
 from local.simulators.stripe.lines import item_line, pending_items, prorations
 from local.simulators.stripe.query import page
-from local.simulators.stripe.subscriptions import ENDED, live, set_ending, subscription_invoice
+from local.simulators.stripe.subscriptions import ENDED, automatic_tax, live, set_ending, subscription_invoice
 
 
 @routes("POST", "/v1/subscriptions/{subscription}")
@@ -60,6 +60,8 @@ def _simple_fields(ctx: Context, held: Object, params: Params) -> None:
             "behavior": sent["behavior"],
             "resumes_at": integer(sent.get("resumes_at")),
         }
+    if "automatic_tax" in params:
+        held["automatic_tax"] = automatic_tax(params)
     if "discounts" in params:
         held["discounts"] = discounts_for(ctx, params["discounts"], held["customer"], held["id"])
     if "trial_settings" in params:
@@ -88,8 +90,8 @@ def _wanted(params: Params, lines: list[Object]) -> list[Object]:
 
 def proration_time(ctx: Context, held: Object, params: Params) -> int:
     """The moment prorations are worked out for: now, or a `proration_date` within the current period."""
-    first = held["items"]["data"][0]
-    start, end = first["current_period_start"], first["current_period_end"]
+    items = held["items"]["data"]
+    start, end = min(i["current_period_start"] for i in items), max(i["current_period_end"] for i in items)
     sent = integer(params.get("proration_date"))
     at = min(max(ctx.now, start), end) if sent is None else sent
     if not start <= at <= end:
@@ -102,7 +104,7 @@ def change_items(ctx: Context, held: Object, params: Params) -> None:
     present = held["items"]["data"]
     revised = revised_items(ctx, held, params["items"])
     at = proration_time(ctx, held, params)
-    restart = interval_of(revised[0]) != interval_of(present[0])
+    restart = restarts(present, revised)
     restart = restart or (params.get("billing_cycle_anchor") or {}).get("type") == "now"
     lines = _wanted(params, prorations(ctx, held, present, revised, at, charge=not restart))
     held["items"] |= {"data": revised, "total_count": len(revised)}

@@ -27,6 +27,7 @@ class StripeContract:
             method, path = name.split(" ")
             steps = path.strip("/").split("/")
             self._operations.setdefault((method, len(steps)), []).append((steps, operation))
+        self._v2 = any(" /v2/" in name for name in requests["operations"])
         self._requests = SchemaChecker(requests, form=True)
         self._request_defs = requests["$defs"]
         self._responses = SchemaChecker(responses, closed=True) if responses else None
@@ -65,6 +66,8 @@ class StripeContract:
     def request(self, method: str, path: str, params: Object, *, versioned: bool) -> list[Problem]:
         """Where a request leaves the contract."""
         operation = self.operation(method, path)
+        if operation is None and path.startswith("/v2/") and not self._v2:
+            return []  # the SDK's types are read for v1 alone
         if operation is None:
             return [Problem("endpoint", path, f"Unrecognized request URL ({method}: {path}).")]
         schema = self._request_defs.get(operation["params"])
@@ -89,6 +92,8 @@ class StripeContract:
         return self._one(body, operation["returns_ref"] if operation else None)
 
     def _one(self, item: Object, expected: str | None) -> list[Problem]:
+        if item.get("object") == "v2.core.event":  # its data is the type's own, and no schema here has all types
+            item = {name: value for name, value in item.items() if name not in ("data", "related_object")}
         named = self._by_object.get(item.get("object", ""))
         if named is None or self._responses is None:
             return [Problem("type", "object", f"no such object: {item.get('object')}")]

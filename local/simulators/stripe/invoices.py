@@ -5,7 +5,7 @@ from local.simulators.stripe.changes import proration_time
 from local.simulators.stripe.context import Context, Object, changed, merge_metadata, required, routes, snapshot
 from local.simulators.stripe.errors import StripeError, invalid
 from local.simulators.stripe.forms import Params, boolean, integer
-from local.simulators.stripe.items import interval_of, new_item, period_end, revised_items, set_period
+from local.simulators.stripe.items import new_item, period_end, restarts, revised_items, set_period
 from local.simulators.stripe.lines import (
     Period,
     advance_lines,
@@ -256,7 +256,7 @@ def _preview_change(ctx: Context, held: Object, details: Params) -> Object:
     ending = boolean(details.get("cancel_at_period_end"), held["cancel_at_period_end"])
     if boolean(details.get("cancel_now")):
         revised, ending = [], True
-    restart = bool(revised) and interval_of(revised[0]) != interval_of(present[0])
+    restart = bool(revised) and restarts(present, revised)
     lines: list[Object] = []
     if revised != present and behaviour != "none":
         lines = prorations(ctx, held, present, revised, at, charge=not restart)

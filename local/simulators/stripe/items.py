@@ -72,6 +72,30 @@ def interval_of(item: Object) -> tuple[str, int]:
     return recurring["interval"], recurring["interval_count"]
 
 
+def restarts(present: list[Object], revised: list[Object]) -> bool:
+    """Whether a change of items begins a new period: no item billed in advance keeps its interval."""
+    before = {interval_of(item) for item in present if "quantity" in item} or {interval_of(item) for item in present}
+    after = {interval_of(item) for item in revised if "quantity" in item} or {interval_of(item) for item in revised}
+    return not before & after
+
+
+def _join(item: Object, subscription: Object, now: int) -> None:
+    """A new item joins the periods of the others of its interval, else begins one of its own within the anchor's."""
+    held = subscription["items"]["data"]
+    same = next((other for other in held if interval_of(other) == interval_of(item)), None)
+    if same is not None:
+        set_period(item, same["current_period_start"], same["current_period_end"])
+        return
+    start = anchor = subscription["billing_cycle_anchor"]
+    if start > now:  # a trial: everything begins with its end
+        set_period(item, held[0]["current_period_start"], start)
+        return
+    end = period_end(item, start, anchor)
+    while end <= now:
+        start, end = end, period_end(item, end, anchor)
+    set_period(item, start, end)
+
+
 def revised_items(ctx: Context, subscription: Object, sent: list[Params]) -> list[Object]:
     """The items a subscription would have after an update, without touching the present ones.
 
@@ -82,8 +106,7 @@ def revised_items(ctx: Context, subscription: Object, sent: list[Params]) -> lis
         where = f"items[{index}]"
         if "id" not in change:
             item = new_item(ctx, change, where, subscription["id"])
-            first = subscription["items"]["data"][0]
-            set_period(item, first["current_period_start"], first["current_period_end"])
+            _join(item, subscription, ctx.now)
             items.append(item)
             continue
         held = next((item for item in items if item["id"] == change["id"]), None)

@@ -1,6 +1,7 @@
 """Billing meters and their events: usage by customer, summed, counted or last value."""
 
 import hashlib
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 from local.simulators.stripe.catalogue import plain
@@ -8,6 +9,9 @@ from local.simulators.stripe.context import Context, Object, required, routes
 from local.simulators.stripe.errors import invalid
 from local.simulators.stripe.forms import Params, integer
 from local.simulators.stripe.query import page
+
+on_usage: list[Callable[[Context, Object], None]] = []
+"""What follows when usage was recorded."""
 
 _DAY = 86_400
 _PAST_DAYS, _FUTURE_SECONDS = 35, 300
@@ -131,6 +135,8 @@ def create_meter_event(ctx: Context, params: Params) -> Object:
     }
     usage = {**event, "meter": meter["id"], "customer": payload[customer_key], "value": plain(value)}
     ctx.store.put("meter_usage", f"{ctx.store.position():012d}", usage)
+    for follow in on_usage:
+        follow(ctx, usage)
     return event
 
 

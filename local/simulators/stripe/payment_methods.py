@@ -21,6 +21,7 @@ class Behaviour:
     attaches: bool = True
     needs_action: bool = False
     settles_later: bool = False
+    dispute: str = ""
 
 
 def _declining(code: str, decline_code: str | None, message: str, last4: str) -> Behaviour:
@@ -38,6 +39,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "br": Behaviour(last4="0007"),
     "de": Behaviour(last4="0030"),
     "us": Behaviour(),
+    "createDispute": Behaviour(last4="0259", dispute="needs_response"),
+    "createDisputeInquiry": Behaviour(last4="1976", dispute="warning_needs_response"),
     "bypassPending": Behaviour(last4="0077"),
     "chargeCustomerFail": Behaviour(last4="0341", decline=_GENERIC),
     "chargeDeclined": _declining(*_GENERIC, "0002"),

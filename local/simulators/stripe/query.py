@@ -13,6 +13,7 @@ _KIND_BY_PREFIX = {
     "cus": "customer", "prod": "product", "price": "price", "pm": "payment_method", "pi": "payment_intent",
     "ch": "charge", "sub_sched": "subscription_schedule", "sub": "subscription", "in": "invoice", "evt": "event",
     "ii": "invoiceitem", "inpay": "invoice_payment", "seti": "setup_intent", "re": "refund", "card": "card",
+    "credgr": "billing.credit_grant", "du": "dispute", "cn": "credit_note",
 }  # fmt: skip
 _KIND_BY_FIELD = {"product": "product"}
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {

@@ -121,7 +121,7 @@ def _phase(items: list[Object], currency: str, start: int, end: int, sent: Param
         "description": sent.get("description") or None,
         "discounts": [],
         "end_date": end,
-        "invoice_settings": None,
+        "invoice_settings": _invoice_settings(sent.get("invoice_settings")),
         "items": items,
         "metadata": sent.get("metadata", {}),
         "on_behalf_of": None,
@@ -130,6 +130,12 @@ def _phase(items: list[Object], currency: str, start: int, end: int, sent: Param
         "transfer_data": None,
         "trial_end": None,
     }
+
+
+def _invoice_settings(sent: Params | None) -> Object | None:
+    if not sent:
+        return None
+    return {"account_tax_ids": None, "days_until_due": integer(sent.get("days_until_due")), "issuer": None}
 
 
 def _phases(ctx: Context, sent: list[Params], start: int) -> list[Object]:
@@ -215,6 +221,9 @@ def _move_on(schedule: Object, ctx: Context) -> None:
         {"items": _as_changes(subscription, phase), "proration_behavior": phase["proration_behavior"]},
     )
     subscription["metadata"] = merge_metadata(subscription["metadata"], phase["metadata"])
+    if phase["collection_method"]:
+        days = (phase["invoice_settings"] or {}).get("days_until_due")
+        subscription |= {"collection_method": phase["collection_method"], "days_until_due": days}
     ctx.emit("customer.subscription.updated", ctx.save(subscription), changed(before, snapshot(subscription)))
 
 

@@ -67,6 +67,8 @@ def create_subscription(ctx: Context, params: Params) -> Object:
         raise invalid(message, "days_until_due")
     subscription = _blank(ctx, customer, params, method, days)
     items = [new_item(ctx, item, f"items[{i}]", subscription["id"]) for i, item in enumerate(params["items"])]
+    if subscription["billing_mode"]["type"] == "classic" and len({interval_of(item) for item in items}) > 1:
+        raise invalid("Prices of different intervals need `billing_mode[type]=flexible`.", "items")
     currencies = {item["price"]["currency"] for item in items}
     if len(currencies) > 1:
         raise invalid("All prices on a subscription must have the same currency.", "items")
@@ -103,7 +105,7 @@ def _blank(ctx: Context, customer: Object, params: Params, method: str, days: in
         "object": "subscription",
         "application": None,
         "application_fee_percent": None,
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        "automatic_tax": automatic_tax(params),
         "billing_cycle_anchor": ctx.now,
         "billing_cycle_anchor_config": None,
         "billing_mode": {"flexible": None, "type": (params.get("billing_mode") or {}).get("type", "flexible")},
@@ -139,7 +141,7 @@ def _blank(ctx: Context, customer: Object, params: Params, method: str, days: in
         "on_behalf_of": None,
         "pause_collection": None,
         "payment_settings": {
-            "payment_method_options": None,
+            "payment_method_options": settings.get("payment_method_options"),
             "payment_method_types": settings.get("payment_method_types"),
             "save_default_payment_method": settings.get("save_default_payment_method", "off"),
         },
@@ -157,6 +159,12 @@ def _blank(ctx: Context, customer: Object, params: Params, method: str, days: in
         "trial_start": None,
         "_creating": True,
     }
+
+
+def automatic_tax(params: Params) -> Object:
+    """Whether tax is worked out; here it is always nothing."""
+    enabled = boolean((params.get("automatic_tax") or {}).get("enabled"), False)
+    return {"disabled_reason": None, "enabled": enabled, "liability": {"type": "self"} if enabled else None}
 
 
 def _trial_end(ctx: Context, params: Params) -> int | None:

@@ -9,15 +9,18 @@ from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Prob
 from local.simulators.stripe import forms, webhooks
 from local.simulators.stripe.context import Context, Object, public, routes
 from local.simulators.stripe.contract import StripeContract
+from local.simulators.stripe.entitled import tell_changes
 from local.simulators.stripe.errors import StripeError, invalid
 from local.simulators.stripe.lifecycle import run_until
 from local.simulators.stripe.query import rendered, search
+from local.simulators.stripe.thin import notification, report_errors
 
 API_VERSION = "2026-10-28.endive"
 
 _RESOURCES = (
     *("account", "catalogue", "metering", "payment_methods", "customers", "payments", "setup_intents", "subscriptions"),
-    *("changes", "pausing", "invoice_items", "invoices", "schedules", "webhooks"),
+    *("changes", "entitlements", "pausing", "invoice_items", "invoices", "schedules", "webhooks"),
+    *("disputes", "cash_balance", "credits", "credit_notes", "alerts", "thin"),
 )
 for _name in _RESOURCES:
     importlib.import_module(f"local.simulators.stripe.{_name}")
@@ -141,6 +144,7 @@ class StripeSimulator:
         return handler(ctx, params, **places)
 
     def _publish(self, ctx: Context, call: Call | None) -> None:
+        tell_changes(ctx)
         request: Object = {"id": None, "idempotency_key": None}
         if call is not None:
             request = {"id": call.id, "idempotency_key": call.idempotency_key}
@@ -225,7 +229,8 @@ class StripeSimulator:
     def outgoing(self, deliveries: list[Delivery]) -> Outgoing:
         """One event, signed at this moment."""
         ctx = self._context()
-        event = public(ctx.get("event", deliveries[0].event_id))
+        told = ctx.find("v2.core.event", deliveries[0].event_id)
+        event = notification(told) if told else public(ctx.get("event", deliveries[0].event_id))
         return webhooks.signed(event, webhooks.secret_for(ctx, deliveries[0], self._secret))
 
     def _delivered(self, delivery: Delivery) -> None:
@@ -237,7 +242,17 @@ class StripeSimulator:
     def _copy_event(self, event_id: str) -> str:
         """The same fact as another event: Stripe may tell one thing twice under different ids."""
         ctx = self._context()
-        return str(ctx.save({**ctx.get("event", event_id), "id": ctx.new_id("evt_")})["id"])
+        told = ctx.find("v2.core.event", event_id) or ctx.get("event", event_id)
+        return str(ctx.save({**told, "id": ctx.new_id("evt_")})["id"])
+
+    def control(self, method: str, path: str, asked: Any) -> Answer | None:
+        """POST meter-errors {"meter": id or null, "code": …, "count": n}: usage that Stripe took and did not count."""
+        if (method, path) != ("POST", "meter-errors"):
+            return None
+        ctx = self._context()
+        report_errors(ctx, asked.get("meter"), asked["code"], int(asked["count"]), asked.get("identifiers", []))
+        self._publish(ctx, None)
+        return Answer(200, {"reported": int(asked["count"])})
 
     # Contract
 

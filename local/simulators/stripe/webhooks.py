@@ -8,10 +8,11 @@ import secrets
 import time
 
 from local.simulators.common import Delivery, Outbox, Outgoing
-from local.simulators.stripe.context import Context, Object, merge_metadata, required, routes
+from local.simulators.stripe.context import Context, Emission, Object, merge_metadata, required, routes
 from local.simulators.stripe.errors import invalid
 from local.simulators.stripe.forms import Params, boolean
 from local.simulators.stripe.query import in_range, page
+from local.simulators.stripe.thin import event_of
 
 MAIN = "main"
 """Stands for the endpoint given on the command line."""
@@ -20,19 +21,8 @@ MAIN = "main"
 def publish(ctx: Context, outbox: Outbox, main_url: str | None, version: str, request: Object) -> None:
     """Turn what a call emitted into events and queue them for every endpoint that wants them."""
     for emission in ctx.emitted:
-        event: Object = {
-            "id": ctx.new_id("evt_"),
-            "object": "event",
-            "api_version": version,
-            "created": emission.at,
-            "data": {"object": emission.object},
-            "livemode": False,
-            "pending_webhooks": 0,
-            "request": request,
-            "type": emission.type,
-        }
-        if emission.previous is not None:
-            event["data"]["previous_attributes"] = emission.previous
+        thin = emission.type.startswith("v1.")
+        event = event_of(ctx, emission) if thin else _snapshot(ctx, emission, version, request)
         wanted = {"enabled_events": ctx.config.get("webhook_events", ["*"])}
         targets = [(MAIN, main_url)] if main_url and _wants(wanted, emission.type) else []
         targets += [
@@ -40,11 +30,29 @@ def publish(ctx: Context, outbox: Outbox, main_url: str | None, version: str, re
             for endpoint in ctx.all("webhook_endpoint")
             if endpoint["status"] == "enabled" and _wants(endpoint, emission.type)
         ]
-        event["pending_webhooks"] = len(targets)
+        if not thin:
+            event["pending_webhooks"] = len(targets)
         ctx.save(event)
         for endpoint_id, url in targets:
             outbox.emit(url, emission.type, event["id"], {"endpoint": endpoint_id})
     ctx.emitted.clear()
+
+
+def _snapshot(ctx: Context, emission: Emission, version: str, request: Object) -> Object:
+    event: Object = {
+        "id": ctx.new_id("evt_"),
+        "object": "event",
+        "api_version": version,
+        "created": emission.at,
+        "data": {"object": emission.object},
+        "livemode": False,
+        "pending_webhooks": 0,
+        "request": request,
+        "type": emission.type,
+    }
+    if emission.previous is not None:
+        event["data"]["previous_attributes"] = emission.previous
+    return event
 
 
 def _wants(endpoint: Object, type_: str) -> bool:

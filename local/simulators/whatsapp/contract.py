@@ -8,9 +8,8 @@ each message that a person sends here may only have fields, of the types, that a
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-from local.simulators.common import Answer, Call, Json, Problem, SchemaChecker
+from local.simulators.common import Answer, Call, Json, Problem, SchemaChecker, leaves
 
 PATH = re.compile(r"/v\d{1,2}\.\d/(\d+)/messages")
 _TEXT = {"type": "object", "additionalProperties": False, "required": ["type", "text"]}
@@ -126,7 +125,7 @@ class Examples:
     def _learn(self, value: Json) -> None:
         for message in value.get("messages", ()):
             known = self._known.setdefault(message["type"], {})
-            for where, leaf in _leaves({**value, "messages": [message]}, ""):
+            for where, leaf in leaves({**value, "messages": [message]}):
                 known[where] = type(leaf)
 
     @property
@@ -142,17 +141,9 @@ class Examples:
             if known is None:
                 problems.append(Problem("enum", "type", f"no example of a {message['type']} message"))
                 continue
-            for where, leaf in _leaves({**value, "messages": [message]}, ""):
+            for where, leaf in leaves({**value, "messages": [message]}):
                 if where not in known:
                     problems.append(Problem("unknown", where, f"in no example of a {message['type']} message"))
                 elif not isinstance(leaf, known[where]) and not {type(leaf), known[where]} <= {int, float}:
                     problems.append(Problem("type", where, f"a {type(leaf).__name__} where Meta has another"))
         return problems
-
-
-def _leaves(value: Any, where: str) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [leaf for name, inner in value.items() for leaf in _leaves(inner, f"{where}/{name}")]
-    if isinstance(value, list):
-        return [leaf for inner in value for leaf in _leaves(inner, f"{where}[]")]
-    return [(where, value)]

@@ -2,7 +2,7 @@
 
 from revops.access.keys import AdministerKeys, HoldRate, IssueKey
 from revops.access.model import ApiKey, Team, User
-from revops.access.policy import MATRIX, UNASSIGNED, Grant, Policy, Reach, Resource
+from revops.access.policy import MATRIX, TENANT_SCOPE, UNASSIGNED, Grant, Policy, Reach, Resource
 from revops.access.service import Authenticate, PlaceUser
 from revops.access.store import API_KEYS, TEAMS, USERS
 
@@ -10,6 +10,7 @@ __all__ = [
     "API_KEYS",
     "MATRIX",
     "TEAMS",
+    "TENANT_SCOPE",
     "UNASSIGNED",
     "USERS",
     "AdministerKeys",

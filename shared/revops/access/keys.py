@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from revops.access.model import ApiKey
-from revops.access.policy import Policy, Resource
+from revops.access.policy import TENANT_SCOPE, Policy, Resource
 from revops.access.store import API_KEYS, all_keys, key_hash, place_key
 from revops.kernel import CallContext, Clock, Invalid, Principal, Refused, TooManyRequests
 from revops.table import Table, begin, commit_update
 from revops.table.rates import slot_of, take_block
 
-SCOPES = frozenset({"engagement:write", "leads:write", "usage:write", "webinar:write"})
+SCOPES = frozenset({"engagement:write", "leads:write", TENANT_SCOPE, "usage:write", "webinar:write"})
 """What a key may be good for."""
 LONGEST_OVERLAP = timedelta(days=7)
 _SLOT_SECONDS = 10

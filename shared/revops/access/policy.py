@@ -3,7 +3,7 @@
 Readable but not writable is Forbidden (403); not readable is NotFound (404), the same as not there (S1).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +12,10 @@ from revops.kernel import Forbidden, NotFound, Principal, Role
 UNASSIGNED = "queue:unassigned"
 """The owner of a lead that nobody was there to take (CAP-12). It waits for every team alike: whoever hands leads out
 within a team reaches it, and so do admins."""
+
+
+TENANT_SCOPE = "tenant:write"
+"""What a key needs to acknowledge tenants."""
 
 
 class Resource(StrEnum):
@@ -179,6 +183,25 @@ class Policy:
         self.require_read(principal, resource, owner_id, what)
         if not self.grant(principal, resource).review:
             raise Forbidden(f"a {principal.role.value} may not review this")
+
+    def require_tenant(self, principal: Principal, owner_id: str, what: str = "") -> None:
+        """Raises unless the principal may say that an order's tenant is open (ORD-2): a key that is good for just that,
+        and admins. The seller who wants it open may not."""
+        if principal.role is Role.INTEGRATION and TENANT_SCOPE in principal.scopes:
+            return
+        self.require_read(principal, Resource.ORDERS, owner_id, what)
+        if principal.role not in (Role.ADMIN, Role.SYSTEM):
+            raise Forbidden(f"a {principal.role.value} does not say when a tenant is open; administrators do")
+
+    def require_named(
+        self, principal: Principal, resource: Resource, owner_id: str, roles: Collection[Role], what: str = ""
+    ) -> None:
+        """Raises unless the principal may read the record and has one of the roles that rules name for a decision on
+        it; an Admin may always."""
+        self.require_read(principal, resource, owner_id, what)
+        if principal.role not in roles and principal.role is not Role.ADMIN:
+            named = " or ".join(role.value for role in roles)
+            raise Forbidden(f"a {principal.role.value} does not decide this; {named} does")
 
     def require_any(self, principal: Principal, resource: Resource, *, write: bool = False) -> None:
         """Raises Forbidden unless the principal has some right over the resource at all; for lists and creation."""

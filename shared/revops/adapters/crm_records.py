@@ -1,5 +1,6 @@
 """Accounts and deals, for orders and billing: the CRM's stores behind their ports."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from revops.crm.built_on import built_on_account, built_on_deal
@@ -17,8 +18,11 @@ from revops.crm.model import (
 from revops.crm.normalise import canonical_email
 from revops.crm.reading import company_domain
 from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
-from revops.kernel import IdFactory, Invalid
+from revops.kernel import IdFactory, Invalid, id_prefix
+from revops.orders.model import OrderForm
+from revops.orders.policies.lifecycle import all_ended
 from revops.orders.ports import AccountRef, NewAccount, NewOpportunity, OrderEvidence
+from revops.orders.store import ORDERS
 from revops.table import Table, Transaction, claim, holder_of
 
 
@@ -99,6 +103,8 @@ class StoredCrmRecords:
             source=wanted.source,
         )
         OPPORTUNITIES.create(transaction, deal)
+        if wanted.order_id:
+            built_on_deal(self._table, deal.id).add(transaction, wanted.order_id)
         return deal.id
 
     def record_signature(
@@ -131,9 +137,20 @@ class StoredCrmRecords:
             customer = account.revised(now, type=AccountType.CUSTOMER, lifecycle=AccountLifecycle.CUSTOMER)
             ACCOUNTS.update(transaction, customer)
 
-    def close_lost(self, transaction: Transaction, now: datetime, opportunity_id: str, reason: str) -> None:
-        deal = OPPORTUNITIES.require(self._table, opportunity_id)
+    def owners_of(self, account_ids: Iterable[str]) -> dict[str, str]:
+        keys = [ACCOUNTS.key(identifier) for identifier in sorted(set(account_ids))]
+        found = ACCOUNTS.load_all(self._table.get_many(keys)) if keys else []
+        return {account.id: account.owner_id for account in found}
+
+    def close_lost(self, transaction: Transaction, now: datetime, order: OrderForm, reason: str) -> None:
+        note = built_on_deal(self._table, order.opportunity_id)  # read before what it is about
+        deal = OPPORTUNITIES.require(self._table, order.opportunity_id)
         if deal.stage.closed:
+            return
+        keys = [ORDERS.key(each) for each in note.ids if id_prefix(each) == "ORD" and each != order.id]
+        others = ORDERS.load_all(self._table.get_many(keys)) if keys else []
+        note.hold(transaction)
+        if note.more or not all_ended(others) or not any(each.opened_opportunity for each in (order, *others)):
             return
         said = f"{deal.description}\nLost: {reason}".strip()
         OPPORTUNITIES.update(

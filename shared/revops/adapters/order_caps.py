@@ -1,8 +1,11 @@
 """What an order agrees on usage becomes the account's plan: the terms of an order form as terms of usage."""
 
-from revops.kernel import CallContext
-from revops.orders.model import OrderForm, OrderStatus
-from revops.orders.store import ORDERS
+from datetime import UTC, datetime
+
+from revops.kernel import CallContext, Clock
+from revops.orders.changing import root_of
+from revops.orders.model import OrderForm, OrderKind, OrderStatus
+from revops.orders.store import ORDERS, TIMELINES
 from revops.table import Table
 from revops.usage import Allowance, CapPlan, CapTerms, Line, SetCapPlan, SpendPeriod
 
@@ -27,10 +30,12 @@ def cap_terms_of(order: OrderForm) -> CapTerms | None:
 
 
 class ApplyOrderCaps:
-    """Puts an active order's caps in force. Safe to repeat: the same terms again write nothing."""
+    """Puts the caps in force that hold for an active order's subscription now: those of the form agreed last whose day
+    has come. Safe to repeat: the same terms again write nothing."""
 
-    def __init__(self, table: Table, set_plan: SetCapPlan) -> None:
+    def __init__(self, table: Table, clock: Clock, set_plan: SetCapPlan) -> None:
         self._table = table
+        self._clock = clock
         self._set_plan = set_plan
 
     def __call__(self, order_id: str, call: CallContext) -> CapPlan | None:
@@ -39,7 +44,15 @@ class ApplyOrderCaps:
         Raises NotFound, Refused.
         """
         order = ORDERS.require(self._table, order_id)
+        agreed_at = order.signature.recorded_at if order.signature else order.created_at
+        timeline = TIMELINES.get(self._table, root_of(self._table, order).id)
+        if timeline is not None:
+            held = timeline.in_force(int(self._clock.now().timestamp()))
+            order = ORDERS.require(self._table, held.order_id)
+            agreed_at = order.signature.recorded_at if order.signature else order.created_at
+            if order.kind is not OrderKind.NEW:  # terms for later are no older than the day they hold from
+                agreed_at = max(agreed_at, datetime.fromtimestamp(held.starts_at, UTC))
         wanted = cap_terms_of(order)
         if wanted is None or order.status is not OrderStatus.ACTIVE:
             return None
-        return self._set_plan(wanted, call, order.signature.recorded_at if order.signature else order.created_at)
+        return self._set_plan(wanted, call, agreed_at)

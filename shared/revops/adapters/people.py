@@ -8,12 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from revops.billing.store import CUSTOMER, customer_for_account
+from revops.crm.duplicates import listed_with
 from revops.crm.intake import SubmitLead
-from revops.crm.known import known_as
-from revops.crm.model import Channel, Contact, DuplicateCheck, Lead
+from revops.crm.known import known_as, known_today
+from revops.crm.model import Channel, Contact, Lead
 from revops.crm.normalise import canonical_email, tidy
-from revops.crm.reading import Reading, held_by_others, move_identity, validity
-from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, person_key
+from revops.crm.policies.matching import MatchRules
+from revops.crm.reading import Reading, move_identity, other_holders, validity
+from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, person_key, standing_at
 from revops.crm.submission import LeadSubmission
 from revops.kernel import Clock, Invalid, id_prefix, system_call, time_text
 from revops.kernel.money import minor_digits
@@ -29,15 +31,15 @@ class CrmPeople:
     archived lead goes on saying what came of it. A person's subscription is that of the account they are the primary
     person of."""
 
-    def __init__(self, table: Table, intake: SubmitLead) -> None:
+    def __init__(self, table: Table, intake: SubmitLead, settings: SettingsReader) -> None:
         self._table = table
         self._intake = intake
+        self._settings = settings
 
     def snapshot(self, person_id: str) -> PersonSnapshot | None:
         lead, contact = self._roles(person_id)
-        if contact is not None:
-            return self._of_contact(contact, lead)
-        return None if lead is None else self._of(lead)
+        role = contact or lead
+        return None if role is None else self._of(role, lead)
 
     def find_by_email(self, email: str) -> str | None:
         canonical = canonical_email(email)
@@ -61,7 +63,8 @@ class CrmPeople:
         if not reading.address and not reading.phone:
             raise Invalid.field("email", "CAP-10 reachable", "neither a usable e-mail nor a usable phone")
         account, resembles = self._intake.account_of(reading), self._intake.lookalikes(reading)
-        return self._of(self._intake.compose(transaction, reading, account, call, resembles).lead)
+        lead = self._intake.compose(transaction, reading, account, call, resembles).lead
+        return self._of(lead, lead)
 
     def update(
         self, transaction: Transaction, person: PersonSnapshot, changes: Mapping[PersonField, str], now: datetime
@@ -73,11 +76,12 @@ class CrmPeople:
             lead = lead.model_copy(update={"version": person.record_version})  # the commit refuses it, as it must
         values: dict[str, object] = {name.value: tidy(value) for name, value in changes.items()}
         changed = lead.revised(now, **values, **validity(lead, values))
-        if held_by_others(self._table, lead, changed):
-            changed = changed.model_copy(update={"duplicate_check": DuplicateCheck.PENDING})
+        holders = [standing_at(self._table, each) for each in other_holders(self._table, lead, changed)]
+        if others := known_today(self._table, [each for each in holders if each is not None and each.id != lead.id]):
+            changed = listed_with(self._table, transaction, changed, others, self._settings.read(MatchRules), now)
         LEADS.update(transaction, changed)
         move_identity(self._table, transaction, lead, changed)
-        return self._of(changed)
+        return self._of(changed, changed)
 
     def _update_contact(
         self, transaction: Transaction, person: PersonSnapshot, changes: Mapping[PersonField, str], now: datetime
@@ -92,7 +96,7 @@ class CrmPeople:
         lead = LEADS.get(self._table, contact.lead_id) if contact.lead_id else None
         if lead is not None:
             move_identity(self._table, transaction, known_as(lead, contact), known_as(lead, changed))
-        return self._of_contact(changed, lead)
+        return self._of(changed, lead)
 
     def _roles(self, person_id: str) -> tuple[Lead | None, Contact | None]:
         """A person's lead and, once they are one, their contact."""
@@ -102,24 +106,24 @@ class CrmPeople:
         contact = CONTACTS.get(self._table, roles["contact"]) if roles.get("contact") else None
         return lead, contact
 
-    def _of_contact(self, contact: Contact, lead: Lead | None) -> PersonSnapshot:
-        """The contact's own fields; status and score are the lead's it came from."""
+    def _of(self, role: Lead | Contact, lead: Lead | None) -> PersonSnapshot:
+        """The fields of the role; status and score are the lead's, which is the role or what it came from."""
         person = PersonSnapshot(
-            person_id=contact.person_id,
-            record_id=contact.id,
-            record_version=contact.version,
-            modified_at=contact.modified_at,
-            email=contact.email.strip(),
-            first_name=contact.first_name,
-            last_name=contact.last_name,
-            phone=contact.phone,
-            company=contact.company,
-            job_title=contact.job_title,
-            created_at=time_text(lead.created_at if lead else contact.created_at),
+            person_id=role.person_id,
+            record_id=role.id,
+            record_version=role.version,
+            modified_at=role.modified_at,
+            email=role.email.strip(),
+            first_name=role.first_name,
+            last_name=role.last_name,
+            phone=role.phone,
+            company=role.company,
+            job_title=role.job_title,
+            created_at=time_text(lead.created_at if lead else role.created_at),
             lead_status=lead.status if lead else "",
             lead_score=str(lead.score) if lead else "",
         )
-        return self._at_account(person, contact.account_id)
+        return self._at_account(person, role.account_id)
 
     def _at_account(self, person: PersonSnapshot, account_id: str) -> PersonSnapshot:
         """With what a person has from the account they are at: its health and, as its primary person, its
@@ -136,25 +140,9 @@ class CrmPeople:
             subscription_status=customer.membership_status if customer else "",
             lifetime_value=str(Decimal(value).scaleb(-minor_digits(currency))) if customer else "",
             health_score=account.health if account else "",
+            active_assets=str(customer.assets.get("active", 0)) if customer and customer.assets else "",
+            pending_assets=str(customer.assets.get("pending", 0)) if customer and customer.assets else "",
         )
-
-    def _of(self, lead: Lead) -> PersonSnapshot:
-        person = PersonSnapshot(
-            person_id=lead.person_id,
-            record_id=lead.id,
-            record_version=lead.version,
-            modified_at=lead.modified_at,
-            email=lead.email.strip(),
-            first_name=lead.first_name,
-            last_name=lead.last_name,
-            phone=lead.phone,
-            company=lead.company,
-            job_title=lead.job_title,
-            created_at=time_text(lead.created_at),
-            lead_status=lead.status,
-            lead_score=str(lead.score),
-        )
-        return self._at_account(person, lead.account_id)
 
 
 class MarkPeopleDirty:

@@ -11,7 +11,10 @@ _PER_CALL = 10
 
 
 class SqsQueues:
-    """`Queues` on SQS; `urls` maps a queue's name to its URL. A name without a URL is a fault of the template."""
+    """`Queues` on SQS; `urls` maps a queue's name to its URL. A name without a URL is a fault of the template.
+
+    A message's `delay_seconds` (at most 900) is for SQS and does not reach the worker.
+    """
 
     def __init__(self, client: Any, urls: Mapping[str, str]) -> None:
         self._client = client
@@ -22,7 +25,7 @@ class SqsQueues:
         refused: list[int] = []
         for start in range(0, len(messages), _PER_CALL):
             chunk = messages[start : start + _PER_CALL]
-            entries = [{"Id": str(n), "MessageBody": json.dumps(body)} for n, body in enumerate(chunk)]
+            entries = [_entry(number, message) for number, message in enumerate(chunk)]
             try:
                 answer = self._client.send_message_batch(QueueUrl=self._urls[queue], Entries=entries)
             except AwsError as error:
@@ -31,3 +34,9 @@ class SqsQueues:
                 continue
             refused += [start + int(failed["Id"]) for failed in answer.get("Failed", ())]
         return sorted(refused)
+
+
+def _entry(number: int, message: Mapping[str, Any]) -> dict[str, Any]:
+    body = {name: value for name, value in message.items() if name != "delay_seconds"}
+    delay = {"DelaySeconds": min(900, int(message["delay_seconds"]))} if message.get("delay_seconds") else {}
+    return {"Id": str(number), "MessageBody": json.dumps(body), **delay}

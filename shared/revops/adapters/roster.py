@@ -40,6 +40,9 @@ class TableRoster:
         found, moment = self._read(user_ids), self._clock.now()
         return frozenset(name for name, user in found.items() if user is not None and user.present(moment))
 
+    def active(self, user_ids: AbstractSet[str]) -> frozenset[str]:
+        return frozenset(name for name, user in self._read(user_ids).items() if user is not None and user.active)
+
     def sellers(self, user_ids: AbstractSet[str]) -> frozenset[str]:
         there, found = self.present(user_ids), self._read(user_ids)
         return frozenset(name for name in there if (user := found[name]) is not None and user.role in OWNERS)

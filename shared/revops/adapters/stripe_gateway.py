@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from revops.adapters.stripe_client import stripe_errors
-from revops.adapters.stripe_events import plan_of
+from revops.adapters.stripe_fields import plan_of
 from revops.billing.model import BillingFacts, InvoiceFact, PaymentFact, SubscriptionFact, SubscriptionStatus
-from revops.billing.ports import StripeRefused
-from revops.kernel import Money, Unavailable
+from revops.billing.ports import MeterErrors, StripeRefused
+from revops.kernel import Money, Unavailable, parse_time
 
 if TYPE_CHECKING:
     from stripe import StripeClient
 
 _MAX_OBJECTS: Final = 10_000
+_MAX_SAMPLES: Final = 20
 _ACCOUNT: Final = "account_id"
 """The metadata key under which a Stripe customer names its account; provisioning writes it."""
 
@@ -47,6 +49,19 @@ class StripeReads:
                 case "invoice_payment":
                     invoice = _id(v1.invoice_payments.retrieve(object_id).to_dict().get("invoice"))
                     return _id(v1.invoices.retrieve(invoice).to_dict().get("customer")) or None
+                case "dispute" | "refund":
+                    kind = v1.disputes if object_type == "dispute" else v1.refunds
+                    return _charged(kind.retrieve(object_id, {"expand": ["charge"]}).to_dict())
+                case "subscription_schedule":
+                    return _id(v1.subscription_schedules.retrieve(object_id).to_dict().get("customer")) or None
+                case "billing.credit_grant":
+                    return _id(v1.billing.credit_grants.retrieve(object_id).to_dict().get("customer")) or None
+                case "billing.credit_balance_transaction":
+                    expanded = {"expand": ["credit_grant"]}
+                    moved = v1.billing.credit_balance_transactions.retrieve(object_id, expanded).to_dict()
+                    return _id((moved.get("credit_grant") or {}).get("customer")) or None
+                case "billing.alert":
+                    return _watched(v1.billing.alerts.retrieve(object_id).to_dict())
                 case _:
                     return None
 
@@ -60,19 +75,65 @@ class StripeReads:
             subscriptions = v1.subscriptions.list({"customer": payer, "status": "all", "limit": 100})
             invoices = v1.invoices.list({"customer": payer, "limit": 100, "expand": ["data.payments"]})
             intents = v1.payment_intents.list({"customer": payer, "limit": 100, "expand": ["data.latest_charge"]})
-            return billing_facts(payer, customer, _every(subscriptions), _every(invoices), _every(intents))
+            known = billing_facts(payer, customer, _every(subscriptions), _every(invoices), _every(intents))
+            if known.deleted:
+                return known  # entitlements went with it: Stripe knows no such customer there
+            held = _every(v1.entitlements.active_entitlements.list({"customer": payer, "limit": 100}))
+            return replace(known, features=tuple(sorted(_text(each.get("lookup_key")) for each in held)))
+
+    def meter_errors(self, event_id: str) -> MeterErrors:
+        """The event itself: what is delivered leaves its data out. Raises Unavailable, StripeRefused."""
+        with self._asking("v2") as v2:
+            return meter_errors(v2.core.events.retrieve(event_id).to_dict())
 
     @contextmanager
-    def _asking(self) -> Iterator[Any]:
+    def _asking(self, version: str = "v1") -> Iterator[Any]:
         """The API; after a refused key it is connected to afresh, with the key as it then is (S8)."""
         if self._client is None:
             self._client = self._connect()
         try:
             with stripe_errors():
-                yield self._client.v1
+                yield getattr(self._client, version)
         except Unavailable:
             self._client = None
             raise
+
+
+def _charged(object_: Json) -> str | None:
+    """Who was charged: of a dispute or refund with its charge expanded."""
+    charge = object_.get("charge")
+    customer = _id(charge.get("customer")) if isinstance(charge, dict) else ""
+    return customer or _id(object_.get("payment_intent")) or None
+
+
+def _watched(alert: Json) -> str | None:
+    """The one customer whom an alert watches; None for an alert about everybody."""
+    filters = (alert.get("usage_threshold") or {}).get("filters") or ()
+    return next((_id(each.get("customer")) for each in filters if _id(each.get("customer"))), None)
+
+
+def meter_errors(event: Json) -> MeterErrors:
+    """The report of an event about a meter (https://docs.stripe.com/api/v2/core/events), in our words."""
+    data = event.get("data") or {}
+    reason = data.get("reason") or {}
+    types = [each for each in reason.get("error_types") or () if isinstance(each, dict)]
+    samples = [sample for each in types for sample in each.get("sample_errors") or () if isinstance(sample, dict)]
+    return MeterErrors(
+        meter_id=_id(event.get("related_object")),
+        summary=_text(data.get("developer_message_summary"))[:500],
+        start=_written(data.get("validation_start")),
+        end=_written(data.get("validation_end")),
+        count=int(reason.get("error_count") or 0),
+        codes={_text(each.get("code")): int(each.get("error_count") or 0) for each in types},
+        samples=tuple(_text((sample.get("request") or {}).get("identifier")) for sample in samples)[:_MAX_SAMPLES],
+    )
+
+
+def _written(value: object) -> datetime | None:
+    """A time as v2 writes it."""
+    if isinstance(value, datetime):
+        return value
+    return parse_time(value) if isinstance(value, str) and value else None
 
 
 def _every(page: Any) -> list[Json]:
@@ -102,6 +163,7 @@ def billing_facts(
         payments=tuple(_payments(invoices, intents)),
         lifetime=_lifetime(invoices, intents, invoice_of),
         invoice_of=invoice_of,
+        subscription_of={each["id"]: bills for each in invoices if (bills := _bills(each))},
     )
 
 
@@ -126,7 +188,6 @@ def _subscription(subscription: Json) -> SubscriptionFact:
 
 
 def _unpaid(invoice: Json) -> InvoiceFact:
-    details = (invoice.get("parent") or {}).get("subscription_details") or {}
     finalized = (invoice.get("status_transitions") or {}).get("finalized_at") or invoice["created"]
     due = invoice.get("due_date")
     return InvoiceFact(
@@ -136,8 +197,14 @@ def _unpaid(invoice: Json) -> InvoiceFact:
         automatic=invoice.get("collection_method") != "send_invoice",
         attempted=bool(invoice.get("attempted")),
         due_date=_moment(due) if due else None,
-        subscription_id=_id(details.get("subscription")),
+        subscription_id=_bills(invoice),
     )
+
+
+def _bills(invoice: Json) -> str:
+    """The subscription an invoice bills, if it bills one."""
+    details = (invoice.get("parent") or {}).get("subscription_details") or {}
+    return _id(details.get("subscription"))
 
 
 def _payments(invoices: list[Json], intents: list[Json]) -> Iterator[PaymentFact]:

@@ -58,11 +58,11 @@ def add_operation_routes(api: Api, use: OperationUseCases) -> None:
 
     @api.post(
         "/api/v1/inbox/replay",
-        "Hand received webhooks to their worker again: of an object, of a window, of a release; safe at any time",
+        "Hand received webhooks to their worker again: of an object, a window or a release; safe at any time, paced",
         tag="operations",
         model=ReplayResult,
         errors=(401, 404, 413),
-        example={"replayed": 12, "more": False, "settled_before": "2026-11-20T09:00:00Z"},
+        example={"replayed": 12, "failed": 0, "more": False, "settled_before": "2026-11-20T09:00:00Z", "cursor": ""},
     )
     def replay_inbox(body: ReplayRequest) -> ReplayResult:
         return use.replay(body, api.user_call())

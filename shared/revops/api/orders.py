@@ -1,29 +1,37 @@
-"""Order forms over HTTP: handed in, read, reviewed, signed, resumed, cancelled (ORD-1, ORD-2, ORD-3)."""
+"""Order forms over HTTP: handed in, changed, reviewed, signed, resumed, cancelled (ORD-1, ORD-2, ORD-3, ORD-5)."""
 
 import base64
 import binascii
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 
-from revops.kernel import Invalid
-from revops.orders.decisions import Amendment, CancelOrder, ResumeOrder, ReviewOrder
-from revops.orders.model import (
-    Finding,
-    Name,
-    OrderForm,
-    OrderStatus,
-    OrderSubmission,
-    OrderTerms,
-    ReviewDecision,
-    Step,
+from revops.api.order_views import (
+    EXAMPLE,
+    SHOWN,
+    CommentListView,
+    CommentView,
+    LinkView,
+    OrderLine,
+    OrderListView,
+    OrderView,
+    RevisionListView,
 )
-from revops.orders.policies.lifecycle import next_step
-from revops.orders.queries import Progress, ReadOrder, ReadProgress
+from revops.kernel import Invalid
+from revops.orders.amending import ChangeSubmission
+from revops.orders.comments import LONGEST, CommentOrders
+from revops.orders.decisions import Amendment, CancelOrder, ResumeOrder
+from revops.orders.document import ReadDocument
+from revops.orders.model import Name, OrderStatus, OrderSubmission
+from revops.orders.progress import Progress, ReadProgress
+from revops.orders.queries import ListOrders, OrderQuery, ReadOrder
+from revops.orders.reviewing import ReviewOrder
+from revops.orders.reviews import ReviewDecision
+from revops.orders.revisions import ReadRevisions
 from revops.orders.signature import CaptureSignature, SignedDocument
 from revops.orders.submission import SubmitOrder
 from revops.platform.http import Api
@@ -47,14 +55,27 @@ class OrderUseCases:
     sign: CaptureSignature
     resume: ResumeOrder
     cancel: CancelOrder
+    all: ListOrders
+    revisions: ReadRevisions
+    comments: CommentOrders
+    document: ReadDocument
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
+def _either(value: Any, _: ValidatorFunctionWrapHandler) -> OrderSubmission | ChangeSubmission:
+    """What names an order that it amends is a change, anything else a whole form: so each is told what it lacks."""
+    change = isinstance(value, dict) and bool(value.get("amends"))
+    return ChangeSubmission.model_validate(value) if change else OrderSubmission.model_validate(value)
+
+
+HandedIn = Annotated[OrderSubmission | ChangeSubmission, WrapValidator(_either)]
+
+
 class ReviewRequest(_Body):
-    """Legal's decision; `reject` and `ask` need a comment."""
+    """What the people of the present stage decide; `reject` and `ask` need a comment."""
 
     decision: ReviewDecision = Field(examples=["approve"])
     comment: str = Field(default="", max_length=2000)
@@ -69,125 +90,31 @@ class SignatureRequest(_Body):
     upload: str = Field(default="", max_length=120, description="The name of an upload, instead of `document`")
 
 
+class CommentRequest(_Body):
+    """What one has to say about an order."""
+
+    text: str = Field(min_length=1, max_length=LONGEST, examples=["The customer asks for net 30"])
+
+
 class CancelRequest(_Body):
     """Why the order is cancelled."""
 
     reason: str = Field(min_length=1, max_length=1000, examples=["The customer chose another start date"])
 
 
-class SignatureView(BaseModel):
-    """Who signed and when, and the fingerprint of the document."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    signatory_name: str
-    signed_on: date
-    sha256: str
-    size: int
-    recorded_at: AwareDatetime
-
-
-class OrderView(OrderTerms):
-    """An order form: its terms as agreed, where it stands, and what came of it."""
-
-    id: str = Field(examples=["ORD_7ZK4Q0V8M2N6P1R3S5T9W0X2Y4"])
-    version: int
-    status: OrderStatus
-    step: Step
-    attempt: int
-    account_id: str
-    opportunity_id: str
-    owner_id: str
-    findings: tuple[Finding, ...]
-    signature: SignatureView | None
-    stripe_subscription_id: str
-    reason: str = Field(description="Why it is blocked or ended")
-    created_at: AwareDatetime
-    modified_at: AwareDatetime
-
-    @classmethod
-    def of(cls, order: OrderForm) -> Self:
-        signature = order.signature
-        terms = {name: getattr(order.terms, name) for name in OrderTerms.model_fields}
-        return cls(
-            **{**terms, "stripe_customer_id": order.stripe_customer_id or order.terms.stripe_customer_id},
-            id=order.id,
-            version=order.version,
-            status=order.status,
-            step=order.block.step if order.block else next_step(order.status),
-            attempt=order.attempt,
-            account_id=order.account_id,
-            opportunity_id=order.opportunity_id,
-            owner_id=order.owner_id,
-            findings=order.review.findings,
-            signature=SignatureView.model_validate(signature, from_attributes=True) if signature else None,
-            stripe_subscription_id=order.stripe_subscription_id,
-            reason=order.block.reason if order.block else order.end_reason,
-            created_at=order.created_at,
-            modified_at=order.modified_at,
-        )
-
-
-EXAMPLE: dict[str, Any] = {
-    "legal_entity_name": "Musterwerk GmbH",
-    "signatory_name": "Anna Beispiel",
-    "contact_email": "anna@musterwerk.example",
-    "contact_phone": "+49 30 000000",
-    "billing_address": {"line1": "Beispielweg 1", "city": "Berlin", "postal_code": "10115", "country": "DE"},
-    "plan": "Professional",
-    "currency": "EUR",
-    "start_date": "2026-12-01",
-    "term_months": 12,
-    "list_price": 5900,
-    "discount_percent": "5",
-    "seats": 25,
-    "usage": [{"meter": "Pooled", "monthly_cap": 10000, "overage_price": "0.015"}],
-    "region": "EU",
-    "renewal_date": "2027-12-01",
-    "spend_cap": {"minor": 500000, "period": "Monthly"},
-    "billing_cycle": "Monthly",
-    "payment_method": "Invoice",
-    "stripe_customer_id": "",
-    "auto_renewal": True,
-    "proration": True,
-    "dpa": "Yes",
-    "sccs": "Module 2",
-    "uk_idta": "No",
-    "esign_method": "Manual",
-}
-"""An order form as it is handed in."""
-
-
 def add_order_routes(api: Api, use: OrderUseCases) -> None:
     """Registers the routes of orders."""
-    example = {
-        **EXAMPLE,
-        "id": "ORD_7ZK4Q0V8M2N6P1R3S5T9W0X2Y4",
-        "version": 1,
-        "status": "Submitted",
-        "step": "review",
-        "attempt": 1,
-        "account_id": "ACC_3F6J9M2Q5T8W1Z4C7E0H3K6N9R",
-        "opportunity_id": "OPP_5H8K1N4Q7T0W3Z6C9E2G5J8M1P",
-        "owner_id": "USR_1",
-        "findings": [],
-        "signature": None,
-        "stripe_subscription_id": "",
-        "reason": "",
-        "created_at": "2026-11-20T09:00:00Z",
-        "modified_at": "2026-11-20T09:00:00Z",
-    }
-    shown: dict[str, Any] = {"tag": TAG, "model": OrderView, "example": example}
+    shown: dict[str, Any] = {"tag": TAG, "model": OrderView, "example": SHOWN}
 
     @api.post(
         "/api/v1/orders",
-        "Hand in an order form; `Idempotency-Key` makes it safe to repeat",
+        "Hand in an order form, or with `amends` a change of a live one; `Idempotency-Key` makes it safe to repeat",
         errors=(401, 403, 404, 409, 413, 415),
         status=201,
         also={200: "The order that this Idempotency-Key made earlier"},
         **shown,
     )
-    def submit_order(body: Annotated[OrderSubmission, Body(examples=[EXAMPLE])]) -> Response[OrderView]:
+    def submit_order(body: Annotated[HandedIn, Body(examples=[EXAMPLE])]) -> Response[OrderView]:
         call = api.user_call()
         key = api.header("idempotency-key")
         if len(key) > _IDEMPOTENCY_KEY:
@@ -212,7 +139,7 @@ def add_order_routes(api: Api, use: OrderUseCases) -> None:
 
     @api.post(
         "/api/v1/orders/{order_id}/review",
-        "Legal approves, rejects or asks for a change",
+        "The people of the stage whose turn it is approve, reject or ask for a change",
         errors=(401, 403, 404, 409, 413, 415),
         **shown,
     )
@@ -247,6 +174,75 @@ def add_order_routes(api: Api, use: OrderUseCases) -> None:
     )
     def cancel_order(order_id: str, body: CancelRequest) -> OrderView:
         return OrderView.of(use.cancel(order_id, body.reason, api.user_call()))
+
+    _add_reading(api, use)
+
+
+def _add_reading(api: Api, use: OrderUseCases) -> None:
+    @api.get(
+        "/api/v1/orders",
+        "Order forms, the latest first: mine, my team's, everybody's, or an account's",
+        errors=(401, 403, 404),
+        tag=TAG,
+        model=OrderListView,
+    )
+    def list_orders(
+        scope: Literal["mine", "team", "all"] = "mine",
+        status: OrderStatus | None = None,
+        account_id: Annotated[str, Query(max_length=60, description="All of an account's; without a status")] = "",
+        limit: Annotated[int, Query(ge=1, le=100)] = 25,
+        cursor: Annotated[str, Query(max_length=8000)] = "",
+    ) -> OrderListView:
+        page = use.all(OrderQuery(scope, account_id, status, limit, cursor), api.user_call())
+        return OrderListView(orders=[OrderLine.of(order) for order in page.orders], next=page.next_cursor)
+
+    @api.get(
+        "/api/v1/orders/{order_id}/revisions",
+        "Every revision of an order form: who wrote it, when, and what it changed",
+        errors=(401, 404),
+        tag=TAG,
+        model=RevisionListView,
+    )
+    def list_revisions(order_id: str) -> RevisionListView:
+        return RevisionListView.of(use.revisions(order_id, api.user_call()))
+
+    @api.get(
+        "/api/v1/orders/{order_id}/document",
+        "The order form as PDF: an address that gives it for a while, and its fingerprint",
+        errors=(401, 404, 409),
+        tag=TAG,
+        model=LinkView,
+    )
+    def get_document(order_id: str) -> LinkView:
+        link = use.document(order_id, api.user_call())
+        kept = link.document.model_dump(include={"sha256", "size", "revision"})
+        return LinkView(url=link.url, seconds=link.seconds, **kept)
+
+    @api.get(
+        "/api/v1/orders/{order_id}/comments",
+        "What was said about an order, the latest first",
+        errors=(401, 404),
+        tag=TAG,
+        model=CommentListView,
+    )
+    def list_comments(
+        order_id: str,
+        limit: Annotated[int, Query(ge=1, le=100)] = 25,
+        cursor: Annotated[str, Query(max_length=8000)] = "",
+    ) -> CommentListView:
+        page = use.comments.list(order_id, limit, cursor, api.user_call())
+        return CommentListView(comments=[CommentView.of(each) for each in page.comments], next=page.next_cursor)
+
+    @api.post(
+        "/api/v1/orders/{order_id}/comments",
+        "Say something about an order",
+        errors=(401, 403, 404, 413, 415),
+        status=201,
+        tag=TAG,
+        model=CommentView,
+    )
+    def add_comment(order_id: str, body: CommentRequest) -> tuple[CommentView, int]:
+        return CommentView.of(use.comments.add(order_id, body.text, api.user_call())), 201
 
 
 def _content(document: str) -> bytes:

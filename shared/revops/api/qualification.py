@@ -1,5 +1,6 @@
 """Qualifying leads: BANT and MEDDICC, the outcome, giving up and taking back (LEAD-6, LEAD-7)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -17,6 +18,7 @@ from revops.crm.qualification import (
     QualificationReport,
     QualifyLead,
 )
+from revops.kernel import CallContext
 from revops.platform.http import Api
 
 _PATH = "/api/v1/leads/{lead_id}"
@@ -71,6 +73,11 @@ class QualificationUseCases:
 def add_qualification_routes(api: Api, use: QualificationUseCases) -> None:
     """Registers the routes. Each that changes something answers with the qualification as it stands then."""
 
+    def done[Asked](act: Callable[[str, Asked, CallContext], object], lead_id: str, asked: Asked) -> QualificationView:
+        call = api.user_call()
+        act(lead_id, asked, call)
+        return QualificationView.of(use.qualify.read(lead_id, call))
+
     @api.get(
         f"{_PATH}/qualification",
         "A lead's BANT and MEDDICC: answers, what is missing, risk, outcome, history",
@@ -89,9 +96,7 @@ def add_qualification_routes(api: Api, use: QualificationUseCases) -> None:
         errors=_CHANGED,
     )
     def put_qualification(lead_id: str, body: QualificationGiven) -> QualificationView:
-        call = api.user_call()
-        use.qualify.answer(lead_id, body, call)
-        return QualificationView.of(use.qualify.read(lead_id, call))
+        return done(use.qualify.answer, lead_id, body)
 
     @api.post(
         f"{_PATH}/qualification/outcome",
@@ -101,9 +106,7 @@ def add_qualification_routes(api: Api, use: QualificationUseCases) -> None:
         errors=_CHANGED,
     )
     def post_outcome(lead_id: str, body: OutcomeGiven) -> QualificationView:
-        call = api.user_call()
-        use.qualify.decide(lead_id, body, call)
-        return QualificationView.of(use.qualify.read(lead_id, call))
+        return done(use.qualify.decide, lead_id, body)
 
     @api.post(
         f"{_PATH}/disqualify",
@@ -113,9 +116,7 @@ def add_qualification_routes(api: Api, use: QualificationUseCases) -> None:
         errors=_CHANGED,
     )
     def post_disqualify(lead_id: str, body: ClosingGiven) -> QualificationView:
-        call = api.user_call()
-        use.qualify.disqualify(lead_id, body, call)
-        return QualificationView.of(use.qualify.read(lead_id, call))
+        return done(use.qualify.disqualify, lead_id, body)
 
     @api.post(
         f"{_PATH}/recycle",
@@ -125,6 +126,4 @@ def add_qualification_routes(api: Api, use: QualificationUseCases) -> None:
         errors=_CHANGED,
     )
     def post_recycle(lead_id: str, body: ClosingGiven) -> QualificationView:
-        call = api.user_call()
-        use.qualify.recycle(lead_id, body, call)
-        return QualificationView.of(use.qualify.read(lead_id, call))
+        return done(use.qualify.recycle, lead_id, body)

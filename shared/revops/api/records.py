@@ -1,6 +1,8 @@
-"""Accounts, contacts, deals, customers and the audit of any record."""
+"""Accounts, contacts, deals and the audit of any record."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,14 +10,14 @@ from revops.access import Policy, Resource
 from revops.analytics import ReadCounts
 from revops.api.views import AccountView, ContactView, CountsView, OpportunityView
 from revops.audit import AuditEntry, ReadAudit
-from revops.billing.queries import CustomerProfile, ReadCustomer
 from revops.billing.store import CUSTOMER
 from revops.crm.model import Contact
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES
 from revops.kernel import NotFound, id_prefix
 from revops.orders.store import ORDERS
 from revops.platform.http import Api
-from revops.table import Key, Table
+from revops.sales.store import CREDIT_REQUESTS, CREDITS, INVOICES, PAYMENTS, RENEWALS, SALES_ORDERS
+from revops.table import EntityKind, Key, Table
 
 
 class AuditView(BaseModel):
@@ -33,7 +35,6 @@ class RecordUseCases:
 
     table: Table
     policy: Policy
-    customer: ReadCustomer
     audit: ReadAudit
     counts: ReadCounts
 
@@ -48,6 +49,8 @@ _AUDITABLE = {
     "OPP": Resource.OPPORTUNITIES,
     "ORD": Resource.ORDERS,
     "CUST": Resource.BILLING,
+    **dict.fromkeys(("INV", "PAY", "CRD", "CRQ"), Resource.BILLING),
+    **dict.fromkeys(("SO", "REN"), Resource.ORDERS),
 }
 """Prefix of an id → as what its record is governed."""
 
@@ -88,21 +91,6 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
         return CountsView(counts=use.counts.pipeline(api.user_call()))
 
     @api.get(
-        "/api/v1/customers/{customer_id}",
-        "A customer by our id or the Stripe customer's: membership, activity log, notes, assets",
-        tag="billing",
-        model=CustomerProfile,
-        errors=(401, 404),
-    )
-    def get_customer(customer_id: str) -> CustomerProfile:
-        call = api.user_call()
-        customer = use.customer.find(customer_id)
-        account = ACCOUNTS.get(use.table, customer.account_id) if customer.account_id else None
-        owner_id = account.owner_id if account else ""
-        use.policy.require_read(call.principal, Resource.BILLING, owner_id, f"customer {customer_id}")
-        return use.customer(customer)
-
-    @api.get(
         "/api/v1/audit/{entity_id}",
         "Who changed what in a lead, account, contact, deal, order or customer, with the state of its hash chain",
         tag="audit",
@@ -123,6 +111,16 @@ def add_record_routes(api: Api, use: RecordUseCases) -> None:
         return AuditView(entries=entries, faults=faults)
 
 
+_FOLLOWING_SALES: Mapping[str, EntityKind[Any]] = {
+    "INV": INVOICES,
+    "PAY": PAYMENTS,
+    "CRD": CREDITS,
+    "CRQ": CREDIT_REQUESTS,
+    "SO": SALES_ORDERS,
+    "REN": RENEWALS,
+}
+
+
 def _contact(table: Table, contact_id: str) -> tuple[Contact, str]:
     """A contact, and whose it is: its account's owner's. Raises NotFound."""
     contact = CONTACTS.require(table, contact_id)
@@ -130,7 +128,12 @@ def _contact(table: Table, contact_id: str) -> tuple[Contact, str]:
 
 
 def _locate(table: Table, resource: Resource, entity_id: str) -> Located:
-    """Raises NotFound. An order is its account's owner's, whoever handed it in."""
+    """Raises NotFound. An order is its account's owner's, whoever handed it in; so is what follows it."""
+    booked = _FOLLOWING_SALES.get(id_prefix(entity_id))
+    if booked is not None:
+        record = booked.require(table, entity_id)
+        account = ACCOUNTS.get(table, record.account_id) if record.account_id else None
+        return booked.key(entity_id), account.owner_id if account else ""
     match resource:
         case Resource.LEADS:
             return LEADS.key(entity_id), LEADS.require(table, entity_id).owner_id

@@ -80,7 +80,8 @@ class BillingFacts:
     """Everything about one payer: a Stripe customer, or a payment intent that nobody's customer made.
 
     `lifetime` is what was paid less what was refunded, minor units by currency; `invoice_of` says which invoice a
-    payment intent pays; `account_id` is the account the payer's metadata names.
+    payment intent pays and `subscription_of` which subscription an invoice bills; `account_id` is the account the
+    payer's metadata names; `features` are the lookup keys of what the payer is entitled to.
     """
 
     payer: str
@@ -92,6 +93,8 @@ class BillingFacts:
     payments: tuple[PaymentFact, ...] = ()
     lifetime: Mapping[str, int] = field(default_factory=dict)
     invoice_of: Mapping[str, str] = field(default_factory=dict)
+    subscription_of: Mapping[str, str] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
 
 
 def merged_facts(parts: tuple[BillingFacts, ...]) -> BillingFacts:
@@ -114,6 +117,8 @@ def merged_facts(parts: tuple[BillingFacts, ...]) -> BillingFacts:
         payments=tuple(payment for part in parts for payment in part.payments),
         lifetime=lifetime,
         invoice_of={intent: invoice for part in parts for intent, invoice in part.invoice_of.items()},
+        subscription_of={invoice: bills for part in parts for invoice, bills in part.subscription_of.items()},
+        features=tuple(sorted({feature for part in parts for feature in part.features})),
     )
 
 
@@ -121,10 +126,12 @@ class Customer(Entity):
     """A customer's billing profile (STR-3): an account with one or more payers at Stripe.
 
     `notes`, `next_follow_up_at` are people's; `last_contact_at` is the time of the latest thing the activity log
-    holds; the rest is converged from Stripe. `changes_at` is when the clock alone changes the status.
+    holds; the rest is converged from Stripe. `changes_at` is when the clock alone changes the status. `owner_id` is
+    the seller responsible for the account, empty without one; `assets` counts its asset links by status (STR-4).
     """
 
     account_id: str = ""
+    owner_id: str = ""
     payers: tuple[str, ...] = Field(description="Stripe customers; for a payment without one, its payment intent")
     membership_status: MembershipStatus
     membership_reason: str
@@ -133,11 +140,14 @@ class Customer(Entity):
     plan_id: str = ""
     subscription_id: str = ""
     subscription_status: str = ""
+    running: tuple[str, ...] = Field(default=(), description="Every subscription that has not ended")
+    features: tuple[str, ...] = Field(default=(), description="Lookup keys of the features they are entitled to")
     currency: str = ""
     lifetime_value: dict[str, int] = Field(default_factory=dict, description="Minor units by currency")
     notes: str = ""
     last_contact_at: AwareDatetime | None = None
     next_follow_up_at: AwareDatetime | None = None
+    assets: dict[str, int] = Field(default_factory=dict, description="Asset links by status")
 
 
 class ActivityType(StrEnum):
@@ -156,9 +166,23 @@ class ActivityType(StrEnum):
     PAYMENT_ACTION_REQUIRED = "payment_action_required"
     PAYMENT_REFUNDED = "payment_refunded"
     PAYMENT_DISPUTED = "payment_disputed"
+    DISPUTE_FUNDS_MOVED = "dispute_funds_moved"
+    DISPUTE_CLOSED = "dispute_closed"
+    CASH_BALANCE_MOVED = "cash_balance_moved"
+    INVOICE_FINALIZED = "invoice_finalized"
+    INVOICE_UPCOMING = "invoice_upcoming"
     INVOICE_VOIDED = "invoice_voided"
     INVOICE_UNCOLLECTIBLE = "invoice_uncollectible"
+    SUBSCRIPTION_CHANGE_SCHEDULED = "subscription_change_scheduled"
+    SUBSCRIPTION_SCHEDULE_ENDED = "subscription_schedule_ended"
+    SUBSCRIPTION_CHANGE_LAPSED = "subscription_change_lapsed"
+    BILLING_ALERT = "billing_alert"
+    CREDIT_GRANTED = "credit_granted"
+    CREDIT_CHANGED = "credit_changed"
+    CREDIT_MOVED = "credit_moved"
+    ENTITLEMENTS_CHANGED = "entitlements_changed"
     CUSTOMER_DELETED = "customer_deleted"
+    FULL_SYNC = "full_sync"
 
 
 class PaymentType(StrEnum):
@@ -177,7 +201,9 @@ class ActivityMetadata(BaseModel):
     payment_intent_id: str | None = None
     invoice_id: str | None = None
     charge_id: str | None = None
+    object_id: str | None = Field(default=None, description="The Stripe object, where no field of its own names it")
     reference: str | None = Field(default=None, description="The company's own id of what was paid for")
+    asset_id: str | None = Field(default=None, description="The asset that was paid for, by the company's own id")
     amount: Money | None = None
     payment_type: PaymentType | None = None
     error_code: str | None = None
@@ -189,12 +215,18 @@ class ActivityMetadata(BaseModel):
     cancelled_at: AwareDatetime | None = None
     cancel_at: AwareDatetime | None = None
     cancellation_reason: str | None = None
+    status: str | None = Field(default=None, description="What Stripe says of the object: won, released, funded …")
+    due_at: AwareDatetime | None = None
+    features: tuple[str, ...] | None = None
+    assets: dict[str, int] | None = None
 
 
 class ActivityLogEntry(Entity):
-    """Something that happened at Stripe, as its event told it. Written once, never changed."""
+    """Something that happened at Stripe, as its event told it. Written once; only `owner_id`, by which it is listed,
+    follows the account when that is handed over."""
 
     customer_id: str
+    owner_id: str = ""
     type: ActivityType
     occurred_at: AwareDatetime
     details: str
@@ -218,9 +250,12 @@ class LinkStatus(StrEnum):
 
 
 class AssetLink(Entity):
-    """An asset a customer brings (STR-4)."""
+    """An asset a customer brings (STR-4). `approved_at` is when the approval was given its present value, as whoever
+    gave it says; an older word never replaces a newer one."""
 
     customer_id: str
     asset_id: str
+    name: str = ""
     approval: AssetApproval
     link_status: LinkStatus
+    approved_at: AwareDatetime | None = None

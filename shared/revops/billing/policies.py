@@ -70,7 +70,7 @@ def membership_status(facts: BillingFacts, now: datetime, policy: MembershipPoli
 def _status_at(facts: BillingFacts, now: datetime, policy: MembershipPolicy) -> tuple[MembershipStatus, str]:
     if facts.deleted:
         return MembershipStatus.INACTIVE, "the customer was deleted at Stripe"
-    running = [each for each in facts.subscriptions if not _ended(each, now)]
+    running = [each for each in facts.subscriptions if not has_ended(each, now)]
     if facts.subscriptions and not running:
         last = max(facts.subscriptions, key=lambda each: (each.ended_at or each.cancel_at or each.created, each.id))
         return MembershipStatus.INACTIVE, f"no subscription is running; {last.id} was the last to end"
@@ -107,7 +107,8 @@ def _failed(since: datetime, what: str, now: datetime, policy: MembershipPolicy)
     return MembershipStatus.PAST_DUE, f"{what} failed; within the grace of {policy.grace_days} days"
 
 
-def _ended(subscription: SubscriptionFact, now: datetime) -> bool:
+def has_ended(subscription: SubscriptionFact, now: datetime) -> bool:
+    """Whether a subscription is over: by its status, or because its announced end has passed."""
     announced = subscription.cancel_at is not None and subscription.cancel_at <= now
     return subscription.status in _ENDED or announced
 
@@ -153,7 +154,7 @@ def leading_subscription(facts: BillingFacts, now: datetime) -> SubscriptionFact
     """The subscription a profile shows: running before ended, then in Stripe's order of health, then the newest."""
     return min(
         facts.subscriptions,
-        key=lambda each: (_ended(each, now), _RANK[each.status], -each.created.timestamp(), each.id),
+        key=lambda each: (has_ended(each, now), _RANK[each.status], -each.created.timestamp(), each.id),
         default=None,
     )
 

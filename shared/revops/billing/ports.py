@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from revops.billing.model import ActivityMetadata, ActivityType, BillingFacts
@@ -36,10 +37,19 @@ class Occurrence:
     metadata: ActivityMetadata
 
 
+class Concern(StrEnum):
+    """Whom an event is for: a payer, who is converged; the operators, whose usage did not arrive; nobody here."""
+
+    PAYER = "payer"
+    METER = "meter"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
     """A snapshot or thin event, read. `payer` is empty when the event does not carry it; then `object_type` and
-    `object_id` say what to fetch. `occurrence` is None for what the activity log does not tell."""
+    `object_id` say what to fetch. `occurrence` is None for what the activity log does not tell. Events that concern
+    nobody are kept and ignored (STR-1)."""
 
     id: str
     type: str
@@ -50,6 +60,7 @@ class StripeEvent:
     object_id: str
     payer: str = ""
     occurrence: Occurrence | None = None
+    concern: Concern = Concern.PAYER
 
     @property
     def subject(self) -> str:
@@ -67,6 +78,20 @@ SenderProof = Callable[[bytes, str, datetime], None]
 """Raises Invalid unless the raw bytes and the signature header come from Stripe, at this time."""
 
 
+@dataclass(frozen=True, slots=True)
+class MeterErrors:
+    """Usage that Stripe did not take: of which meter (empty when no meter has that name), how many events in which
+    window, by code, with a few of the requests' identifiers."""
+
+    meter_id: str
+    summary: str
+    start: datetime | None
+    end: datetime | None
+    count: int
+    codes: Mapping[str, int]
+    samples: tuple[str, ...] = ()
+
+
 class StripeGateway(Protocol):
     """Stripe's current state. Raises Unavailable when asking again can help, StripeRefused when it cannot."""
 
@@ -77,6 +102,10 @@ class StripeGateway(Protocol):
 
     def facts(self, payer: str) -> BillingFacts:
         """Everything about a payer as it is now."""
+        ...
+
+    def meter_errors(self, event_id: str) -> MeterErrors:
+        """What a thin event about a meter says; the event as it was delivered says only that there is something."""
         ...
 
 

@@ -1,7 +1,8 @@
 """Reading a customer: what GET /api/v1/customers/{customer_id} answers."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from revops.billing.cancellation import Cancellation, cancellations_of
 from revops.billing.model import ActivityLogEntry, AssetLink, Customer
 from revops.billing.store import asset_links, find_customer, recent_activity
 from revops.crm.notes import Note, NoteVisibility, notes_about
@@ -10,7 +11,8 @@ from revops.table import Table
 
 
 class CustomerProfile(BaseModel):
-    """A customer with the latest of its activity log, its notes (restricted ones stand apart) and its assets."""
+    """A customer with the latest of its activity log, its notes (restricted ones stand apart), its assets and what was
+    asked for of its subscriptions."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -18,6 +20,7 @@ class CustomerProfile(BaseModel):
     activity: list[ActivityLogEntry]
     notes: list[Note]
     assets: list[AssetLink]
+    cancellations: list[Cancellation] = Field(default_factory=list)
 
 
 class ReadCustomer:
@@ -43,4 +46,5 @@ class ReadCustomer:
             activity=recent_activity(self._table, customer.id, limit),
             notes=notes,
             assets=asset_links(self._table, customer.id),
+            cancellations=cancellations_of(self._table, customer.id),
         )

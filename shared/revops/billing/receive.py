@@ -44,4 +44,5 @@ class ReceiveStripeEvent:
             raise Invalid.field("livemode", "livemode", "the event is of the other mode", str(ours.livemode))
         if event.account and event.account != ours.account:
             raise Invalid.field("account", "account", "the event is of another Stripe account", "our own account")
-        return self._receive(Signal(PROVIDER, event.id, event.type, event.subject, raw.decode()), call)
+        signal = Signal(PROVIDER, event.id, event.type, event.subject, raw.decode(), event.object_id)
+        return self._receive(signal, call)

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from revops.billing.model import ActivityLogEntry, ActivityType, BillingFacts, Customer, SubscriptionStatus
+from revops.billing.model import (
+    ActivityLogEntry,
+    ActivityMetadata,
+    ActivityType,
+    BillingFacts,
+    Customer,
+    SubscriptionStatus,
+)
 from revops.billing.policies import MembershipPolicy, failing_since
 from revops.billing.ports import Occurrence
 from revops.billing.store import ACTIVITY_LOG
@@ -43,27 +50,40 @@ class _Draft:
 
 
 def add_to_log(
-    table: Table, transaction: Transaction, customer_id: str, told: Told, facts: BillingFacts, now: datetime
+    table: Table, transaction: Transaction, customer: Customer, told: Told, facts: BillingFacts, now: datetime
 ) -> None:
-    """Adds the entry unless it is there: the same occurrence is told once, whatever its events are called (R1)."""
-    entry_id = _stable_id("ACT", told.occurrence.fact)
+    """Adds the entry unless it is there: the same occurrence is told once, whatever its events are called (R1). What a
+    payment's event leaves out is added from Stripe's state: its invoice, and the plan that this bills."""
+    entry_id = stable_id("ACT", told.occurrence.fact)
     if ACTIVITY_LOG.get(table, entry_id) is not None:
         return
-    metadata = told.occurrence.metadata
-    invoice = facts.invoice_of.get(metadata.payment_intent_id or "")
-    if invoice and metadata.invoice_id is None:
-        metadata = metadata.model_copy(update={"invoice_id": invoice})
+    metadata = _completed(told.occurrence.metadata, facts)
     entry = ActivityLogEntry(
         id=entry_id,
         created_at=now,
         modified_at=now,
-        customer_id=customer_id,
+        customer_id=customer.id,
+        owner_id=customer.owner_id,
         type=told.occurrence.type,
         occurred_at=told.at,
         details=told.occurrence.details,
         metadata=metadata,
     )
     ACTIVITY_LOG.create(transaction, entry)
+
+
+def _completed(metadata: ActivityMetadata, facts: BillingFacts) -> ActivityMetadata:
+    """With the invoice a payment intent pays, the subscription it bills and the plan that is on."""
+    invoice = metadata.invoice_id or facts.invoice_of.get(metadata.payment_intent_id or "")
+    bills = metadata.subscription_id or facts.subscription_of.get(invoice or "")
+    plan = next((each for each in facts.subscriptions if each.id == bills), None)
+    found = {
+        "invoice_id": invoice,
+        "subscription_id": bills,
+        "plan_id": metadata.plan_id or (plan.plan_id if plan else None) or None,
+        "plan_name": metadata.plan_name or (plan.plan_name if plan else None) or None,
+    }
+    return metadata.model_copy(update=found)
 
 
 def write_notes(
@@ -123,21 +143,21 @@ def _drafts(customer: Customer, facts: BillingFacts, told: Told | None, now: dat
         cause = facts.invoice_of.get(told.occurrence.cause, told.occurrence.cause)
         says_why = 1 if told.occurrence.metadata.error_message else 0
         told_by = f"{says_why}#{time_text(told.at)}#{told.event_id}"
-        yield _Draft(_stable_id("NOTE", f"{kind}#{cause}"), told.occurrence.details, told_by, told.at, kind)
+        yield _Draft(stable_id("NOTE", f"{kind}#{cause}"), told.occurrence.details, told_by, told.at, kind)
     for invoice in facts.unpaid:
         since = failing_since(invoice, now)
         if since is not None:
             text = f"Payment for {invoice.id} failed; {invoice.remaining} is outstanding"
-            yield _Draft(_stable_id("NOTE", f"{failure}#{invoice.id}"), text, "", since, failure)
+            yield _Draft(stable_id("NOTE", f"{failure}#{invoice.id}"), text, "", since, failure)
     for subscription in facts.subscriptions:
         ended = subscription.ended_at
         cancelled_now = subscription.status is SubscriptionStatus.CANCELED
         if cancelled_now and ended is not None and ended > customer.created_at:
             text = f"Subscription {subscription.id} ({subscription.plan_name}): cancelled"
-            yield _Draft(_stable_id("NOTE", f"{cancelled}#{subscription.id}"), text, "", ended, cancelled)
+            yield _Draft(stable_id("NOTE", f"{cancelled}#{subscription.id}"), text, "", ended, cancelled)
 
 
-def _stable_id(prefix: str, fact: str) -> str:
+def stable_id(prefix: str, fact: str) -> str:
     """An identifier that is always the same for the same fact, of the shape every identifier has."""
     bits = int.from_bytes(hashlib.sha256(f"{prefix}#{fact}".encode()).digest()[:17])
     return prefix + "_" + "".join(_ALPHABET[(bits >> (5 * i)) & 31] for i in range(26))

@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+from revops.billing.meters import add_meter_report
 from revops.billing.model import BillingFacts, Customer, merged_facts
-from revops.billing.policies import MembershipPolicy, leading_subscription, membership_status
+from revops.billing.policies import MembershipPolicy, has_ended, leading_subscription, membership_status
 from revops.billing.ports import (
     AccountDirectory,
+    Concern,
     EventReader,
     StripeEvent,
     StripeGateway,
@@ -40,6 +43,25 @@ class _Seen:
 
     customer: Customer | None
     fence: int
+
+
+class Settled(StrEnum):
+    """What became of a signal."""
+
+    APPLIED = "applied"
+    REPORTED = "reported"
+    IGNORED = "ignored"
+    DEAD = "dead"
+    BEFORE = "settled before"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a signal of a type; `count` is of the usage events that a report is about."""
+
+    settled: Settled
+    event_type: str
+    count: int = 0
 
 
 class ConvergeCustomer:
@@ -77,20 +99,42 @@ class ConvergeCustomer:
         self._settings = settings
         self._settlement = settlement
 
-    def __call__(self, inbox_id: str, call: CallContext) -> None:
-        """Settles one inbox entry: applied together with its effects, or dead with Stripe's reason.
+    def __call__(self, inbox_id: str, call: CallContext) -> "Outcome":
+        """Settles one inbox entry: applied together with its effects, ignored because it is of no concern here, or dead
+        with Stripe's reason.
 
         Raises Unavailable or Contention when it should be tried again.
         """
         entry = self._settlement.load(inbox_id)
         if not entry.waiting:
-            return
+            return Outcome(Settled.BEFORE, entry.event_type)
         try:
             event = self._read(entry.body)
+            if event.concern is Concern.NOBODY:
+                self._settlement.ignored(entry, f"nothing here acts upon {event.type}", call)
+                return Outcome(Settled.IGNORED, entry.event_type)
+            if event.concern is Concern.METER:
+                return self._report(event, entry, call)
             payer = event.payer or self._stripe.payer_of(event.object_type, event.object_id)
             self._converge(payer, event, entry, call)
         except (Invalid, StripeRefused) as error:
             self._settlement.dead(entry, error.detail, call)
+            return Outcome(Settled.DEAD, entry.event_type)
+        return Outcome(Settled.APPLIED, entry.event_type)
+
+    def _report(self, event: StripeEvent, entry: InboxEntry, call: CallContext) -> "Outcome":
+        """Usage that Stripe did not take: kept for the operators in the transaction that settles the event."""
+        transaction = begin(call, self._clock.now())
+        errors = self._stripe.meter_errors(event.id)
+        add_meter_report(self._table, transaction, event, errors, self._clock.now())
+        self._settlement.applied(transaction, entry)
+        try:
+            self._table.commit(transaction)
+        except ConditionFailed as error:
+            if error.at(INBOX.key(entry.id)):
+                return Outcome(Settled.BEFORE, entry.event_type)
+            raise Contention("another worker keeps the same report") from error
+        return Outcome(Settled.REPORTED, entry.event_type, errors.count)
 
     def converge(self, customer_id: str, call: CallContext) -> None:
         """Converges without an event: the clock changed the status, or somebody asks whether we still agree.
@@ -98,6 +142,11 @@ class ConvergeCustomer:
         Raises NotFound, StripeRefused, Unavailable, Contention.
         """
         self._converge(CUSTOMER.require(self._table, customer_id).payers[0], None, None, call)
+
+    def converge_payer(self, payer: str, call: CallContext) -> None:
+        """Converges on a payer without an event, whether or not there is a profile of it yet: somebody adopted it
+        (STR-8). Raises StripeRefused, Unavailable, Contention."""
+        self._converge(payer, None, None, call)
 
     def _converge(
         self, payer: str | None, event: StripeEvent | None, entry: InboxEntry | None, call: CallContext
@@ -110,7 +159,7 @@ class ConvergeCustomer:
                 if payer is not None:
                     self._apply(transaction, payer, event)
                 if entry is not None:
-                    self._settlement.applied(transaction, entry)
+                    self._settlement.applied(transaction, entry, "" if payer else "it concerns no payer")
                 self._table.commit(transaction)
                 return
             except ConditionFailed as error:
@@ -131,9 +180,10 @@ class ConvergeCustomer:
         before = seen.customer
         owner = self._owner((before.account_id if before else "") or facts.account_id)
         after = self._customer(transaction, payer, before, facts, owner is not None, now)
+        after = after.model_copy(update={"owner_id": (owner or "") if after.account_id else ""})
         told = Told(event.occurrence, event.created, event.id) if event and event.occurrence else None
         if told is not None:
-            add_to_log(self._table, transaction, after.id, told, facts, now)
+            add_to_log(self._table, transaction, after, told, facts, now)
             contacts = [moment for moment in (after.last_contact_at, told.at) if moment is not None]
             after = after.model_copy(update={"last_contact_at": max(contacts)})
         self._write(transaction, before, after, now)
@@ -207,6 +257,8 @@ def _converged(facts: BillingFacts, now: datetime, policy: MembershipPolicy) -> 
         "plan_id": leading.plan_id if leading else "",
         "subscription_id": leading.id if leading else "",
         "subscription_status": leading.status.value if leading else "",
+        "running": tuple(sorted(each.id for each in facts.subscriptions if not has_ended(each, now))),
+        "features": facts.features,
         "currency": facts.currency,
         "lifetime_value": dict(sorted(facts.lifetime.items())),
     }

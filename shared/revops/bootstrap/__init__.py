@@ -2,7 +2,7 @@
 
 A `Wiring` makes each part when it is first asked for, and imports it then: a webhook that verifies and stores must not
 pay for loading what converts leads (the cold-start budget of docs/benchmarks.md). It is built in layers, each of which
-only knows those below it: ground, crm, channels, imports, cash, hubspot, stream, routes.
+only knows those below it: ground, crm, channels, imports, signing, cash, sales, reconcile, hubspot, stream, routes.
 """
 
 from functools import cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from revops.bootstrap.imports import ImportWiring
+from revops.bootstrap.signing import SigningWiring
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,16 +15,27 @@ if TYPE_CHECKING:
     from revops.adapters.order_caps import ApplyOrderCaps
     from revops.adapters.workflow import StepFunctionsWorkflow
     from revops.api.orders import OrderUseCases
+    from revops.api.tenants import TenantUseCases
     from revops.billing import ConvergeCustomer, ReceiveStripeEvent, SweepMemberships
+    from revops.billing.assets import LinkAssets
+    from revops.billing.cancellation import BringCancellations
+    from revops.billing.ownership import FollowOwner
+    from revops.billing.resync import RequestResync, RunResync, SyncCustomer
+    from revops.billing.rights import CustomerRights
+    from revops.orders.ports import ProvisioningGateway
+    from revops.orders.provisioning.catalogue import SyncCatalogue
+    from revops.orders.tenant import AcknowledgeTenant, BlockUnacknowledged
+    from revops.orders.turning import TurnTimelines
+    from revops.orders.what_if import TryTerms
     from revops.orders.workflow import AnswerWait, RestartStalledOrders, RunOrderStep, StartWorkflow
     from revops.usage import RecordUsage, SetCapPlan, SweepSpendCaps
 
 
-class CashWiring(ImportWiring):
+class CashWiring(SigningWiring):
     """What turns a deal into cash: order forms, billing, usage."""
 
     def receive_stripe_event(self) -> ReceiveStripeEvent:
-        from revops.adapters.stripe_events import read_stripe_event
+        from revops.adapters.stripe_events import read_stripe_signal
         from revops.adapters.stripe_signature import verify_stripe_signature
         from revops.billing import ReceiveStripeEvent, StripeIdentity
 
@@ -35,28 +46,68 @@ class CashWiring(ImportWiring):
             secret = self.secrets.read("stripe")
             return StripeIdentity(secret["account"], bool(secret["livemode"]))
 
-        return ReceiveStripeEvent(self.receive_signal, prove, read_stripe_event, identity, self.clock)
+        return ReceiveStripeEvent(self.receive_signal, prove, read_stripe_signal, identity, self.clock)
+
+    def connect_stripe(self) -> StripeClient:
+        """A client with the key as it is now."""
+        from revops.adapters.stripe_client import stripe_client
+
+        return stripe_client(str(self.secrets.read("stripe")["api_key"]), self.config.stripe_api_base)
 
     @cached_property
     def converge_customer(self) -> ConvergeCustomer:
-        from revops.adapters.stripe_client import stripe_client
         from revops.adapters.stripe_events import read_stripe_event
         from revops.adapters.stripe_gateway import StripeReads
         from revops.billing import ConvergeCustomer
-
-        def connect() -> StripeClient:
-            return stripe_client(str(self.secrets.read("stripe")["api_key"]), self.config.stripe_api_base)
 
         return ConvergeCustomer(
             self.table,
             self.clock,
             self.ids,
-            StripeReads(connect),
+            StripeReads(self.connect_stripe),
             read_stripe_event,
             self.crm_records,
             self.settings,
             self.settlement,
         )
+
+    @cached_property
+    def customer_rights(self) -> CustomerRights:
+        from revops.billing.rights import CustomerRights
+
+        return CustomerRights(self.table, self.policy, self.crm_records)
+
+    def link_assets(self) -> LinkAssets:
+        from revops.billing.assets import LinkAssets
+
+        return LinkAssets(self.table, self.clock, self.customer_rights)
+
+    @cached_property
+    def sync_customer(self) -> SyncCustomer:
+        from revops.billing.resync import SyncCustomer
+
+        return SyncCustomer(self.table, self.clock, self.converge_customer, self.link_assets())
+
+    def bring_cancellations(self) -> BringCancellations:
+        from revops.adapters.stripe_cancellation import StripeCancellations
+        from revops.billing.cancellation import BringCancellations
+
+        return BringCancellations(self.table, self.clock, StripeCancellations(self.connect_stripe), self.sync_customer)
+
+    def run_resync(self) -> RunResync:
+        from revops.billing.resync import RunResync
+
+        return RunResync(self.table, self.clock, self.sync_customer)
+
+    def request_resync(self) -> RequestResync:
+        from revops.billing.resync import RequestResync
+
+        return RequestResync(self.table, self.clock, self.ids, self.policy)
+
+    def follow_owner(self) -> FollowOwner:
+        from revops.billing.ownership import FollowOwner
+
+        return FollowOwner(self.table, self.clock, self.crm_records)
 
     def sweep_memberships(self) -> SweepMemberships:
         from revops.billing import SweepMemberships
@@ -84,11 +135,25 @@ class CashWiring(ImportWiring):
 
         return RestartStalledOrders(self.table, self.clock)
 
+    def block_unacknowledged(self) -> BlockUnacknowledged:
+        from revops.orders.tenant import BlockUnacknowledged
+
+        return BlockUnacknowledged(self.table, self.clock)
+
+    def acknowledge_tenant(self) -> AcknowledgeTenant:
+        from revops.orders.tenant import AcknowledgeTenant
+
+        rules = self.settings_as_they_stand
+        return AcknowledgeTenant(self.table, self.clock, self.crm_records, self.policy, rules)
+
+    def tenant_use_cases(self) -> TenantUseCases:
+        from revops.api.tenants import TenantUseCases
+
+        return TenantUseCases(self.acknowledge_tenant(), lambda: self.hold_rate)
+
     def run_order_step(self) -> RunOrderStep:
         from revops.adapters.stripe_client import stripe_client
         from revops.adapters.stripe_provisioning import StripeProvisioning
-        from revops.orders.model import ESignMethod
-        from revops.orders.ports import ManualSigning
         from revops.orders.provisioning.service import ProvisionOrder
         from revops.orders.steps import order_steps
         from revops.orders.workflow import RunOrderStep
@@ -96,27 +161,69 @@ class CashWiring(ImportWiring):
         client = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
         gateway = StripeProvisioning(lambda: client(str(self.secrets.read("stripe")["api_key"])))
         provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings)
-        signing = {ESignMethod.MANUAL: ManualSigning()}
-        steps = order_steps(self.table, self.clock, self.crm_records, provision, self.settings, signing)
+        signing = self.signature_senders()
+        table, clock, settings = self.table, self.clock, self.settings_as_they_stand
+        steps = order_steps(table, clock, self.crm_records, provision, settings, signing, self.order_forms)
         return RunOrderStep(self.table, self.clock, self.crm_records, steps, self.answer_wait())
+
+    def sync_catalogue(self) -> SyncCatalogue:
+        from revops.adapters.stripe_catalogue import StripeCatalogue
+        from revops.adapters.stripe_client import stripe_client
+        from revops.orders.provisioning.catalogue import SyncCatalogue
+
+        client = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
+        gateway = StripeCatalogue(lambda: client(str(self.secrets.read("stripe")["api_key"])))
+        return SyncCatalogue(self.table, self.clock, gateway, self.settings)
+
+    def try_terms(self) -> TryTerms:
+        from revops.adapters.usage_history import CountedUsage
+        from revops.orders.queries import ReadOrder
+        from revops.orders.what_if import TryTerms
+
+        read = ReadOrder(self.table, self.crm_records, self.policy)
+        return TryTerms(
+            self.table,
+            self.clock,
+            self.crm_records,
+            self.policy,
+            self.settings,
+            CountedUsage(self.table),
+            self.stripe_provisioning,
+            read,
+        )
+
+    def stripe_provisioning(self) -> ProvisioningGateway:
+        """Made when it is first needed: Stripe's library is slow to load, and most requests do without."""
+        from revops.adapters.stripe_provisioning import StripeProvisioning
+
+        return StripeProvisioning(self.connect_stripe)
 
     def order_use_cases(self) -> OrderUseCases:
         from revops.api.orders import OrderUseCases
-        from revops.orders.decisions import CancelOrder, ResumeOrder, ReviewOrder
-        from revops.orders.queries import ReadOrder, ReadProgress
+        from revops.orders.comments import CommentOrders
+        from revops.orders.decisions import CancelOrder, ResumeOrder
+        from revops.orders.document import ReadDocument
+        from revops.orders.progress import ReadProgress
+        from revops.orders.queries import ListOrders, ReadOrder
+        from revops.orders.reviewing import ReviewOrder
+        from revops.orders.revisions import ReadRevisions
         from revops.orders.signature import CaptureSignature
         from revops.orders.submission import SubmitOrder
 
         table, clock, crm, policy = self.table, self.clock, self.crm_records, self.policy
-        read = ReadOrder(table, crm, policy)
+        read, tasks = ReadOrder(table, crm, policy), self.review_tasks
         return OrderUseCases(
             submit=SubmitOrder(table, clock, self.ids, crm, policy, self.settings),
             read=read,
             progress=ReadProgress(table, read),
-            review=ReviewOrder(table, clock, crm, policy),
+            review=ReviewOrder(table, clock, crm, policy, tasks),
             sign=CaptureSignature(table, clock, self.blobs, crm, policy),
-            resume=ResumeOrder(table, clock, crm, policy),
-            cancel=CancelOrder(table, clock, crm, policy),
+            resume=ResumeOrder(table, clock, crm, policy, self.settings),
+            cancel=CancelOrder(table, clock, crm, policy, tasks),
+            all=ListOrders(table, crm, policy, lambda: self.cursors),
+            revisions=ReadRevisions(table, read),
+            comments=CommentOrders(table, clock, self.ids, crm, policy, self.settings, lambda: self.cursors),
+            document=ReadDocument(read, self.form_links()),
         )
 
     @cached_property
@@ -133,7 +240,12 @@ class CashWiring(ImportWiring):
     def apply_order_caps(self) -> ApplyOrderCaps:
         from revops.adapters.order_caps import ApplyOrderCaps
 
-        return ApplyOrderCaps(self.table, self.set_cap_plan())
+        return ApplyOrderCaps(self.table, self.clock, self.set_cap_plan())
+
+    def turn_timelines(self) -> TurnTimelines:
+        from revops.orders.turning import TurnTimelines
+
+        return TurnTimelines(self.table, self.clock, self.apply_order_caps())
 
     def sweep_spend_caps(self) -> SweepSpendCaps:
         from revops.adapters.alert_notes import CrmAlertNotes

@@ -58,7 +58,7 @@ class CrmWiring(Ground):
     def people(self) -> CrmPeople:
         from revops.adapters.people import CrmPeople
 
-        return CrmPeople(self.table, self.submit_lead)
+        return CrmPeople(self.table, self.submit_lead, self.settings)
 
     @cached_property
     def crm_records(self) -> StoredCrmRecords:

@@ -100,34 +100,10 @@ def _activities(api: Api, use: Wiring) -> None:
     add_activity_routes(api, use.activity_use_cases())
 
 
-def _users(api: Api, use: Wiring) -> None:
-    from revops.api.users import add_user_routes
-
-    add_user_routes(api, use.user_use_cases())
-
-
 def _records(api: Api, use: Wiring) -> None:
     from revops.api.records import add_record_routes
 
     add_record_routes(api, use.record_use_cases())
-
-
-def _settings(api: Api, use: Wiring) -> None:
-    from revops.api.settings import add_settings_routes
-
-    add_settings_routes(api, use.settings_use_cases())
-
-
-def _keys(api: Api, use: Wiring) -> None:
-    from revops.api.keys import add_key_routes
-
-    add_key_routes(api, use.administer_keys())
-
-
-def _operations(api: Api, use: Wiring) -> None:
-    from revops.api.operations import add_operation_routes
-
-    add_operation_routes(api, use.operation_use_cases())
 
 
 def _meta(api: Api, use: Wiring) -> None:
@@ -222,43 +198,13 @@ _PARTS: tuple[tuple[Callable[[Api, Wiring], None], Sequence[str]], ...] = (
     ),
     (_activities, ("/api/v1/activities",)),
     (
-        _users,
-        (
-            "/api/v1/users",
-            "/api/v1/users/{user_id}/absence",
-        ),
-    ),
-    (
         _records,
         (
             "/api/v1/accounts/{account_id}",
             "/api/v1/contacts/{contact_id}",
             "/api/v1/opportunities/{opportunity_id}",
             "/api/v1/pipeline/counts",
-            "/api/v1/customers/{customer_id}",
             "/api/v1/audit/{entity_id}",
-        ),
-    ),
-    (
-        _settings,
-        (
-            "/api/v1/settings/{name}",
-            "/api/v1/settings/{name}/plan",
-        ),
-    ),
-    (
-        _keys,
-        (
-            "/api/v1/keys",
-            "/api/v1/keys/{key_id}/rotation",
-            "/api/v1/keys/{key_id}/revocation",
-        ),
-    ),
-    (
-        _operations,
-        (
-            "/api/v1/dead-letters",
-            "/api/v1/inbox/replay",
         ),
     ),
     (

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from revops.stream import KeepDeadLetter
     from revops.table import CursorSigner
 
+ESIGN_PROVIDERS = ("docusign", "adobe_sign")
+"""Whose inbox entries the e-sign worker settles."""
 CHANNEL_PROVIDERS = ("form", "whatsapp", "twilio", "connect", "mail")
 """Whose inbox entries the channel worker settles."""
 
@@ -132,6 +134,7 @@ class Ground:
 
         urls = {"stripe": self.config.stripe_queue_url, "hubspot": self.config.hubspot_queue_url}
         urls |= dict.fromkeys(CHANNEL_PROVIDERS, self.config.channel_queue_url)
+        urls |= dict.fromkeys(ESIGN_PROVIDERS, self.config.esign_queue_url)
         return SqsQueues(self.aws("sqs"), urls)
 
     @cached_property

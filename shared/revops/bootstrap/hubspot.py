@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from revops.bootstrap.cash import CashWiring
+from revops.bootstrap.reconcile import ReconcileWiring
 
 if TYPE_CHECKING:
     from revops.adapters.hubspot_queue import SqsSyncQueue
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from revops.sync.webhook import ReceiveDelivery
 
 
-class HubspotWiring(CashWiring):
+class HubspotWiring(ReconcileWiring):
     """Both directions of the HubSpot sync."""
 
     def receive_hubspot_delivery(self) -> ReceiveDelivery:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from revops.settings import SettingsDocument
 
@@ -18,24 +18,40 @@ AUDITED = frozenset(
     {
         "ACCOUNT",
         "ACTIVITY",
+        "ADOPTION",
+        "ADOPTION_CANDIDATE",
         "ALERT",
         "APIKEY",
         "ASSET_LINK",
+        "CANCELLATION",
         "CAP_PLAN",
+        "CATALOGUE_CHECK",
         "CONSENT",
         "CONTACT",
+        "CREDIT",
+        "CREDIT_REQUEST",
         "CUSTOMER",
+        "DIFFERENCE",
         "DUPLICATE",
         "IMPORT",
+        "INVOICE",
         "LEAD",
         "NOTE",
         "OPPORTUNITY",
+        "METER_REPORT",
         "ORDER",
+        "PAYMENT",
+        "RECONCILIATION",
+        "RENEWAL",
+        "SALES_ORDER",
+        "RESYNC",
         "SETTINGS",
         "SYNC_CONFLICT",
         "TASK",
         "TEAM",
+        "TIMELINE",
         "TRAINING_RUN",
+        "UPSELL",
         "USER",
     }
 )
@@ -49,11 +65,21 @@ def events_of() -> tuple[Callable[[Change], list[Event]], ...]:
     from revops.crm.notes import events as notes
     from revops.nurture.events import events as nurture
     from revops.orders.events import events as orders
+    from revops.reconcile.events import events as reconcile
+    from revops.sales.events import events as sales
     from revops.settings.events import events as settings
     from revops.sync.events import events as sync
     from revops.usage.events import events as usage
 
-    return crm, nurture, notes, billing, orders, usage, sync, settings
+    return crm, nurture, notes, billing, orders, reconcile, sales, usage, sync, settings
+
+
+def work_of() -> tuple[Callable[[Change], list[tuple[str, Mapping[str, Any]]]], ...]:
+    """Each slice's function from a change to what it gives a worker to do."""
+    from revops.billing.events import work as billing
+    from revops.reconcile.events import work as reconcile
+
+    return billing, reconcile
 
 
 class SettingsDocuments(Mapping[str, type[SettingsDocument]]):
@@ -123,19 +149,33 @@ def _lead_documents() -> tuple[type[SettingsDocument], ...]:
 def _cash_documents() -> tuple[type[SettingsDocument], ...]:
     """Rules of orders, money, usage and the portal."""
     from revops.billing.policies import MembershipPolicy
+    from revops.orders.policies.activation import ActivationRules
     from revops.orders.policies.compliance import ComplianceRules
+    from revops.orders.policies.form import OrderFormRules
     from revops.orders.policies.pricing import PlanCatalogue
     from revops.orders.policies.review import ReviewRules
+    from revops.reconcile.policies.rules import ReconcileRules
+    from revops.sales.policies.dunning import DunningRules
+    from revops.sales.policies.renewing import RenewalRules
+    from revops.sales.policies.upselling import UpsellRules
+    from revops.signing.policies import SigningRules
     from revops.sync.budget import HubspotBudget
     from revops.sync.fields import HubspotFields
     from revops.usage.policies import SpendCapRules
 
     return (
+        ActivationRules,
         ComplianceRules,
+        DunningRules,
         HubspotBudget,
         HubspotFields,
         MembershipPolicy,
+        OrderFormRules,
         PlanCatalogue,
+        ReconcileRules,
+        RenewalRules,
         ReviewRules,
+        SigningRules,
         SpendCapRules,
+        UpsellRules,
     )

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from revops.access import AdministerKeys
     from revops.api.activities import ActivityUseCases
     from revops.api.assignment import AssignmentUseCases
+    from revops.api.cancellations import CancellationUseCases
     from revops.api.conversion import ConversionUseCases
+    from revops.api.customers import CustomerUseCases
     from revops.api.duplicates import DuplicateUseCases
     from revops.api.engagement import EngagementUseCases
     from revops.api.intake import IntakeUseCases
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from revops.api.page_events import PageEventUseCases
     from revops.api.qualification import QualificationUseCases
     from revops.api.records import RecordUseCases
+    from revops.api.reports import ReportUseCases
     from revops.api.scoring import ScoringUseCases
     from revops.api.settings import SettingsUseCases
     from revops.api.tasks import TaskUseCases
@@ -147,10 +150,41 @@ class Wiring(StreamWiring):
     def record_use_cases(self) -> RecordUseCases:
         from revops.api.records import RecordUseCases
         from revops.audit import ReadAudit
-        from revops.billing.queries import ReadCustomer
 
-        return RecordUseCases(
-            self.table, self.policy, ReadCustomer(self.table), ReadAudit(self.table, self.policy), self.read_counts
+        return RecordUseCases(self.table, self.policy, ReadAudit(self.table, self.policy), self.read_counts)
+
+    def customer_use_cases(self) -> CustomerUseCases:
+        from revops.api.customers import CustomerUseCases
+        from revops.billing.lists import ChangeCustomer, ReadCustomers
+        from revops.billing.queries import ReadCustomer
+        from revops.billing.reports import ReadAssets
+
+        rights = self.customer_rights
+        return CustomerUseCases(
+            rights=rights,
+            profile=ReadCustomer(self.table),
+            read=ReadCustomers(self.table, self.policy, rights, lambda: self.cursors),
+            change=ChangeCustomer(self.table, self.clock, rights),
+            link=self.link_assets(),
+            assets=ReadAssets(self.table, self.clock, rights),
+            resync=self.request_resync(),
+        )
+
+    def cancellation_use_cases(self) -> CancellationUseCases:
+        from revops.api.cancellations import CancellationUseCases
+        from revops.billing.cancellation import RequestCancellation
+
+        return CancellationUseCases(RequestCancellation(self.table, self.clock, self.customer_rights))
+
+    def report_use_cases(self) -> ReportUseCases:
+        from revops.api.reports import ReportUseCases
+        from revops.billing.meters import ReadMeterReports
+        from revops.billing.reports import ReadReports
+
+        return ReportUseCases(
+            ReadReports(self.table, self.clock, self.policy, lambda: self.cursors),
+            ReadMeterReports(self.table, self.clock, self.policy),
+            self.request_resync(),
         )
 
     def usage_use_cases(self) -> UsageUseCases:
@@ -179,7 +213,7 @@ class Wiring(StreamWiring):
         from revops.stream.dead_letters import ReadDeadLetters
 
         return OperationUseCases(
-            ReplaySignals(self.table, self.clock, self.policy, self.settlement),
+            ReplaySignals(self.table, self.clock, self.policy, self.settlement, lambda: self.cursors),
             ReadDeadLetters(self.table, self.clock, self.policy),
         )
 

@@ -46,6 +46,7 @@ def order_reactions(
         "OrderFormSubmitted": (start,),
         "OrderFormResumed": (start,),
         "OrderFormReviewed": (wake,),
+        "OrderFormDeclined": (wake,),
         "OrderFormExecuted": (wake,),
         "OrderFormCancelled": (wake,),
         "OrderFormActivated": (caps,),
@@ -108,7 +109,8 @@ def notice_reactions(send_notice: Callable[[], SendNotice], mail_to_ops: str) ->
         send_notice()(event.id, mail_to_ops, *notice)
         return "mailed"
 
-    return dict.fromkeys(("NoteCreated", "SpendCapAlertRaised", "OrderFormBlocked"), (tell,))
+    told = ("CatalogueDrifted", "MeterErrorsReported", "NoteCreated", "SpendCapAlertRaised", "OrderFormBlocked")
+    return dict.fromkeys((*told, "ReconciliationFinished"), (tell,))
 
 
 def joined(*tables: Reactions) -> Reactions:
@@ -122,10 +124,32 @@ def _notice(name: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
     match name:
         case "NoteCreated" if data["priority"] in _LOUD:
             return f"A {data['priority']}-priority note", f"Note {data['note_id']} about {data['related_to']}."
+        case "MeterErrorsReported":
+            meter = f"meter {data['meter_id']}" if data.get("meter_id") else "a meter that is not there"
+            text = (
+                f"Stripe did not take {data['error_count']} usage events for {meter} ({data['codes']}). They are not "
+                f"billed until somebody mends it; report {data['report_id']} has the window and samples."
+            )
+            return "Usage was not taken by Stripe", text
         case "SpendCapAlertRaised":
             share, cap = f"{data['threshold_percent']} %", data["cap"]
             text = f"Account {data['account_id']} crossed {share} of its {cap} cap in {data['cycle']}."
             return f"{share} of a {cap} cap is used", text
+        case "CatalogueDrifted":
+            text = (
+                f"Somebody changed {data['count']} entries of the catalogue at {data['provider']}: "
+                f"{', '.join(data['keys'])}. Orders that need them are refused. `make catalogue` shows the difference "
+                "and, with APPLY=1, closes it."
+            )
+            return "The billing catalogue was changed", text
+        case "ReconciliationFinished" if data["differences"] or data["status"] == "Failed":
+            found = ", ".join(f"{count} {severity}" for severity, count in sorted(data["by_severity"].items()))
+            text = (
+                f"Reconciliation {data['reconciliation_id']} of {data['orders']} order forms and "
+                f"{data['subscriptions']} subscriptions is {data['status']}: {data['differences']} differences "
+                f"({found or 'none'}). It says what each costs a month and proposes repairs; nothing was changed."
+            )
+            return "Order forms and Stripe differ", text
         case "OrderFormBlocked":
             text = (
                 f"Order {data['order_id']} is blocked at {data['step']}. Its progress says why; resume it once mended."

@@ -45,6 +45,8 @@ _ORIGINAL_LINE = re.compile(
     r"oorspronkelijk bericht)[\s_-]*$",
     re.I,
 )
+_RECEIVER = "amazonses.com"
+"""The name under which Amazon SES writes what it found of a mail."""
 _MAILBOXES = re.compile(r"^(?:mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)(?:[+.-].*)?$", re.I)
 
 
@@ -263,14 +265,19 @@ def _mailbox(written: str) -> tuple[str, str]:
 
 
 def _is_forged(message: EmailMessage) -> bool:
-    """Whether the receiving service found that the sender's domain disowns the mail. Only the topmost result is the
-    service's own (RFC 8601); others may have come with the mail."""
+    """Whether the receiving service found that the sender's domain disowns the mail. Its own result is the topmost that
+    bears its name (RFC 8601, authserv-id); what others found, or is written below in its name, came with the mail."""
     try:
         results = message.get_all("authentication-results") or []
     except (MessageError, ValueError, KeyError, IndexError, AttributeError):
         return False
-    said = tidy(str(results[0])).casefold() if results else ""
-    return said.startswith("amazonses.com") and "dmarc=fail" in said
+    found = (tidy(str(result)).casefold() for result in results)
+    return "dmarc=fail" in next((said for said in found if _written_by(said) == _RECEIVER), "")
+
+
+def _written_by(result: str) -> str:
+    """The authserv-id of an Authentication-Results header; a version may stand behind it."""
+    return result.partition(";")[0].partition(" ")[0]
 
 
 def _recipients(message: EmailMessage) -> tuple[str, ...]:

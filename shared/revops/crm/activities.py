@@ -32,6 +32,8 @@ from revops.table import (
     Query,
     Table,
     begin,
+    merge_pages,
+    present,
 )
 
 
@@ -214,7 +216,7 @@ class ActivityPage:
 
 
 class ReadTimeline:
-    """What was done about a record."""
+    """What was done about a record; about a lead, also what was done about those that were merged into it."""
 
     def __init__(self, table: Table, policy: Policy, cursors: Callable[[], CursorSigner]) -> None:
         self._table = table
@@ -226,9 +228,10 @@ class ReadTimeline:
         self._scope.require_read(call.principal, about)
         binding = {"who": call.principal.id, "list": f"activities/{about}"}
         positions = self._cursors().open(cursor, binding) if cursor else {}
-        query = Query(
-            pk=f"ACTIVITIES#{about}", index="gsi1", descending=True, limit=limit, after=positions.get("about", "")
-        )
-        page = self._table.query(query)
-        activities = ACTIVITIES.load_all(page.rows)
-        return ActivityPage(activities, self._cursors().sign({"about": page.last}, binding) if page.last else "")
+        merged = LEADS.require(self._table, about).merged_from if id_prefix(about) == "LEAD" else ()
+        partitions = {
+            record: Query(pk=f"ACTIVITIES#{record}", index="gsi1", descending=True) for record in (about, *merged)
+        }
+        rows, after = merge_pages(self._table, partitions, positions, limit, lambda row: row.index["gsi1"][1])
+        activities = ACTIVITIES.load_all(present(self._table.get_many([row.key for row in rows], consistent=False)))
+        return ActivityPage(activities, self._cursors().sign(after, binding) if after else "")

@@ -61,7 +61,7 @@ from revops.kernel import (
     VersionConflict,
 )
 from revops.settings import SettingsReader
-from revops.table import ConditionFailed, Contention, Table, Transaction, begin, claim
+from revops.table import ConditionFailed, Contention, Table, Transaction, attempts, begin, claim
 
 _ATTEMPTS = 12
 _STAGE = OpportunityStage.QUALIFIED
@@ -133,9 +133,7 @@ class ConvertLead:
         """Converts a lead once; whoever asks again gets the same answer. Raises NotFound, Forbidden, Invalid,
         VersionConflict, Refused with every condition that is not met or with the accounts to choose from, Conflict
         when it was converted into something else than what is named, Unavailable."""
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(min(0.4, 0.01 * 2**attempt) * self._jitter())
+        for _ in attempts(_ATTEMPTS, self._sleep, self._jitter):
             lead = self._writable(lead_id, call)
             if lead.status is LeadStatus.CONVERTED and lead.conversion is not None:
                 return _same_again(lead, lead.conversion, asked)

@@ -21,7 +21,7 @@ from revops.crm.policies.conversion import Obstacle
 from revops.crm.ports import AccountUses
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, person_key, with_contact
 from revops.kernel import CallContext, Clock, Refused, Unavailable, VersionConflict
-from revops.table import ConditionFailed, Contention, Table, Transaction, begin, holder_of, release
+from revops.table import ConditionFailed, Contention, Table, Transaction, attempts, begin, holder_of, release
 
 _ATTEMPTS = 12
 
@@ -63,9 +63,7 @@ class UndoConversion:
         """The lead as it is again. Raises NotFound, Forbidden, VersionConflict, Refused for a lead that is not
         converted and, with everything that stands in the way, for one on whose conversion something was built,
         Unavailable."""
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(min(0.4, 0.01 * 2**attempt) * self._jitter())
+        for _ in attempts(_ATTEMPTS, self._sleep, self._jitter):
             lead = LEADS.require(self._table, lead_id)
             self._policy.require_write(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
             if lead.version != version:

@@ -15,15 +15,17 @@ Only a waiting pair stands in an index. One that was decided stays as the memory
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import AwareDatetime
 
 from revops.access import Policy, Reach, Resource
+from revops.crm.lookalikes import MOST
 from revops.crm.model import Lead, MatchDecision, MatchEvidence, MatchVerdict
-from revops.crm.policies.matching import check_of
+from revops.crm.policies.matching import MatchRules, check_of, matcher
+from revops.crm.reading import features_of
 from revops.crm.store import LEADS, standing
 from revops.kernel import CallContext, Clock, NotFound, Refused, time_text
 from revops.table import (
@@ -123,6 +125,26 @@ def proposed(lead: Lead, other: Lead, told: MatchVerdict, now: AwareDatetime) ->
         flags=told.flags,
         evidence=told.evidence,
     )
+
+
+def listed_with(
+    table: Table, transaction: Transaction, lead: Lead, others: Iterable[Lead], rules: MatchRules, now: AwareDatetime
+) -> Lead:
+    """A lead that got what others are known by: it resembles each of them, however little else is alike, and waits with
+    each in the list. The pairs are added to the transaction; whom somebody told apart from it is left out."""
+    told = {each.lead_id: each for each in lead.resembles}
+    for other in others:
+        pair = PAIRS.get(table, pair_id(lead.id, other.id))
+        if pair is not None and pair.status is not PairStatus.OPEN:
+            continue
+        found = matcher(rules).verdict(other.person_id, other.id, features_of(lead), features_of(other))
+        if found.decision is MatchDecision.DIFFERENT:
+            found = found.model_copy(update={"decision": MatchDecision.REVIEW})
+        if pair is None:
+            PAIRS.create(transaction, proposed(lead, other, found, now))
+        told = {other.id: found} | {name: each for name, each in told.items() if name != other.id}
+    resembles = tuple(told.values())[:MOST]
+    return lead.model_copy(update={"resembles": resembles, "duplicate_check": check_of(resembles)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ the repeat of an event that has long left the list still counts nothing.
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 from revops.crm.model import Engagement, Lead, LeadStatus
 from revops.crm.store import LEADS
 from revops.kernel import CallContext, Clock, Invalid, Unavailable
-from revops.table import ConditionFailed, Contention, Table, begin, claim, claim_key, release
+from revops.table import ConditionFailed, Contention, Table, attempts, begin, claim, claim_key, release
 
 MOST = 50
 """Events that a lead keeps."""
@@ -47,7 +47,7 @@ class RecordEngagement:
         the lead's it was merged into. `at` is when it happened, now unless told; a time to come is now. Raises Invalid
         without a `ref`, Unavailable when the lead never rests."""
         value = _value(lead_id, event, ref)
-        for _ in self._attempts():
+        for _ in attempts(_ATTEMPTS, self._sleep, self._jitter):
             if self._table.get(claim_key("engagement", value)) is not None:
                 return False
             lead = standing_lead(self._table, lead_id)
@@ -72,7 +72,7 @@ class RecordEngagement:
         """Uncounts what turned out to be no person's doing, so that it may still count once when a person does it.
         `since` spares what happened before. False when there is nothing to take back."""
         value = _value(lead_id, event, ref)
-        for _ in self._attempts():
+        for _ in attempts(_ATTEMPTS, self._sleep, self._jitter):
             row = self._table.get(claim_key("engagement", value))
             if row is None:
                 return False
@@ -91,12 +91,6 @@ class RecordEngagement:
                 continue
             return True
         raise Unavailable("this lead is being changed by many; try again shortly", retry_after=1)
-
-    def _attempts(self) -> Iterator[int]:
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(min(0.4, 0.01 * 2**attempt) * self._jitter())
-            yield attempt
 
 
 def standing_lead(table: Table, lead_id: str) -> Lead | None:

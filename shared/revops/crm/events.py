@@ -25,22 +25,23 @@ from revops.catalogue import (
 from revops.crm.activities import ACTIVITIES, Activity
 from revops.crm.consent import CONSENTS, ConsentRecord
 from revops.crm.factors import Conversion
-from revops.crm.model import Lead, Opportunity
+from revops.crm.model import Account, Lead, Opportunity
 from revops.crm.response import escalation_task
-from revops.crm.store import LEADS, OPPORTUNITIES
+from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
 from revops.crm.tasks import TASKS, Task, TaskStatus
+from revops.payloads_billing import AccountAssigned
 from revops.table import Change
 
 
 def events(change: Change) -> list[Event]:
-    """The events of a change of a lead, an opportunity, a task, an activity or a person's consents; none for anything
-    else."""
+    """The events of a change of a lead, an account, an opportunity, a task, an activity or a person's consents; none
+    for anything else."""
     if change.after is None:
         return []
     if change.kind == CONSENTS.kind:
         return _consent(change, CONSENTS.load(change.after))
     payloads: list[Payload] = []
-    entity: Lead | Opportunity | Task | Activity
+    entity: Lead | Account | Opportunity | Task | Activity
     if change.kind == LEADS.kind:
         lead = entity = LEADS.load(change.after)
         payloads = _lead(LEADS.load(change.before) if change.before else None, lead)
@@ -50,6 +51,9 @@ def events(change: Change) -> list[Event]:
     elif change.kind == TASKS.kind:
         task = entity = TASKS.load(change.after)
         payloads = _task(TASKS.load(change.before) if change.before else None, task)
+    elif change.kind == ACCOUNTS.kind:
+        account = entity = ACCOUNTS.load(change.after)
+        payloads = _account(ACCOUNTS.load(change.before) if change.before else None, account)
     elif change.kind == ACTIVITIES.kind:
         activity = entity = ACTIVITIES.load(change.after)
         payloads = _activity(activity) if change.before is None else []
@@ -186,6 +190,13 @@ def _activity(activity: Activity) -> list[Payload]:
             owner_id=activity.owner_id,
         )
     ]
+
+
+def _account(before: Account | None, after: Account) -> list[Payload]:
+    """Only a handover: a new account is told by what made it."""
+    if before is None or before.owner_id == after.owner_id:
+        return []
+    return [AccountAssigned(account_id=after.id, owner_id=after.owner_id, previous_owner_id=before.owner_id)]
 
 
 def _opportunity(before: Opportunity | None, after: Opportunity) -> list[Payload]:

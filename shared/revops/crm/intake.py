@@ -58,6 +58,7 @@ from revops.table import (
     Row,
     Table,
     Transaction,
+    attempts,
     begin,
     claim,
     claim_holder,
@@ -136,9 +137,7 @@ class SubmitLead:
         """Raises Invalid (naming field and rule), Conflict for a key reused with another content, Unavailable. Whoever
         makes many leads at once brings `tickets` leased in a block; `also` adds what is to be committed with it."""
         reading = self.read(submission, call)
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._sleep(min(0.4, 0.01 * 2**attempt) * self._jitter())
+        for attempt in attempts(_ATTEMPTS, self._sleep, self._jitter):
             known = self._known(reading, consistent=attempt > 0)
             if known.answered is not None:
                 return known.answered
@@ -350,12 +349,15 @@ class SubmitLead:
         taken = turn.take(tickets.take(transaction, turn.pool, lead_id)) if turn else None
         if account is None or not account.active:
             return taken or nobody()
-        return instead_of(taken, account.id) if taken else account_owner(account.owner_id, account.id)
+        if taken is None and self._roster.active({account.owner_id}):
+            return account_owner(account.owner_id, account.id)  # who comes back is better than nobody
+        return instead_of(taken or nobody(), account.id)
 
     def _targeted(self, lead: Lead) -> Lead:
         """With the time by which the owner is to be in touch (CAP-14)."""
         rules, zone = self._settings.read(ResponseRules), self._roster.zone(lead.owner_id)
-        return lead.model_copy(update={"response": target_for(lead, rules, zone, lead.created_at)})
+        target = target_for(lead, rules, zone, lead.created_at)
+        return lead if target is None else lead.model_copy(update={"response": target})
 
     def _scored(self, lead: Lead) -> Lead:
         card = score_lead(facts_of(lead), Rules.in_force(self._settings), lead.modified_at)

@@ -33,6 +33,7 @@ from revops.crm.policies.merging import (
     together,
 )
 from revops.crm.reading import claims_of, features_of, validity
+from revops.crm.response import add_watch
 from revops.crm.store import LEADS, add_match_entries, person_key, remove_match_entries, vacant_keys
 from revops.kernel import CallContext, Clock, Conflict, Invalid, NotFound, Refused, Unavailable, parse_time
 from revops.table import (
@@ -248,11 +249,11 @@ class UndoMerge:
         changes = apart(survivor, record.result, record.survivor)
         changes["gdpr_consent"] = consents[0].marketing if consents[0] else record.survivor.gdpr_consent
         restored = survivor.revised(now, **_parted(survivor, changes, now))
-        again = merged.revised(
-            now, merged_into="", merge_id="", gdpr_consent=bool(consents[1] and consents[1].marketing)
-        )
-        LEADS.update(transaction, restored)
-        LEADS.update(transaction, again)
+        agreed = bool(consents[1] and consents[1].marketing)
+        again = merged.revised(now, merged_into="", merge_id="", gdpr_consent=agreed)
+        for lead in (restored, again):
+            LEADS.update(transaction, lead)
+            add_watch(transaction, lead)  # whoever looked while they were one removed it
         move_roles(self._table, transaction, record.merged.person_id, "", lead_id=merged.id)
         self._part_claims(transaction, record, survivor, restored)
         stale = set(features_of(survivor).blocking_keys()) - set(features_of(restored).blocking_keys())

@@ -146,8 +146,22 @@ _ROLE_MAILBOXES = frozenset(
 )
 
 
+_PLAIN_ADDRESS = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}")
+_PLAIN_LENGTH = 60
+"""Characters of a plain address; any part of it may have as many."""
+_RESERVED = (".arpa", ".invalid", ".local", ".localhost", ".onion", ".test")
+"""Ends of addresses that the library refuses."""
+
+
 def canonical_email(text: str) -> CanonicalEmail | None:
-    """None when it is not an address. Header injection cannot pass: CR and LF are no part of an address (S15)."""
+    """None when it is not an address. Header injection cannot pass: CR and LF are no part of an address (S15).
+
+    A plain address, as nearly all are, is canonical as it stands; only others need the library, which takes thirty
+    times as long to come to the same.
+    """
+    if len(text) <= _PLAIN_LENGTH and _PLAIN_ADDRESS.fullmatch(text) and not text.endswith(_RESERVED):
+        local, _, domain = text.partition("@")
+        return CanonicalEmail(text, domain, local in _ROLE_MAILBOXES)
     from email_validator import EmailNotValidError, validate_email  # loaded when an address is read
 
     try:

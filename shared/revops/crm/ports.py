@@ -18,6 +18,10 @@ class Roster(Protocol):
         """Those of some users, whatever their role, who are active and not absent."""
         ...
 
+    def active(self, user_ids: AbstractSet[str]) -> frozenset[str]:
+        """Those of some users who are active, there or absent."""
+        ...
+
     def sellers(self, user_ids: AbstractSet[str]) -> frozenset[str]:
         """Those of some users who are active and not absent, and whose role lets them own leads and accounts."""
         ...

@@ -176,11 +176,11 @@ def claims_of(lead: Lead) -> list[tuple[str, str]]:
     return exclusive(features.email, features.phone)
 
 
-def held_by_others(table: Table, before: Lead, after: Lead) -> bool:
-    """Whether a change would take a value that another lead holds."""
+def other_holders(table: Table, before: Lead, after: Lead) -> list[str]:
+    """The ids of other leads that hold a value which a change would take."""
     fresh = [each for each in claims_of(after) if each not in claims_of(before)]
     holders = [holder_of(table, name, value) for name, value in fresh]
-    return any(holder is not None and holder != after.id for holder in holders)
+    return [holder for holder in holders if holder is not None and holder != after.id]
 
 
 def move_identity(table: Table, transaction: Transaction, before: Lead, after: Lead) -> None:

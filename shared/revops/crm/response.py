@@ -51,6 +51,16 @@ def waits(lead: Lead) -> ResponseTarget | None:
     return target if target is not None and open_still and target.missed_at is None else None
 
 
+def add_watch(transaction: Transaction, lead: Lead) -> None:
+    """Adds to a transaction that a lead's target is looked at when its time comes; nothing for a lead without one that
+    is open."""
+    target = waits(lead)
+    if target is not None:
+        key = response_key(lead.id)
+        index = {"due": due_index(TOPIC, target.due_at, key)}
+        transaction.put(Row(pk=key.pk, sk=key.sk, kind=RESPONSE, index=index), ANYTHING)
+
+
 class WatchResponse:
     """Puts a lead's target into the due index. Doing it again, or for a lead that was touched, does no harm."""
 
@@ -59,13 +69,8 @@ class WatchResponse:
         self._clock = clock
 
     def __call__(self, lead: Lead, call: CallContext) -> None:
-        target = waits(lead)
-        if target is None:
-            return
-        key = response_key(lead.id)
         transaction = begin(call, self._clock.now())
-        index = {"due": due_index(TOPIC, target.due_at, key)}
-        transaction.put(Row(pk=key.pk, sk=key.sk, kind=RESPONSE, index=index), ANYTHING)
+        add_watch(transaction, lead)
         self._table.commit(transaction)
 
 

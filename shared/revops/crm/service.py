@@ -12,7 +12,7 @@ from revops.crm.model import AuthorityLevel, Lead, LeadStage, LeadStatus
 from revops.crm.normalise import canonical_email
 from revops.crm.policies.custom_fields import MAX_FIELDS, CustomFields, CustomValue, Given, read_custom_fields
 from revops.crm.policies.lead_moves import require_move, require_typed, require_workable
-from revops.crm.reading import held_by_others, move_identity, validity
+from revops.crm.reading import move_identity, other_holders, validity
 from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
 from revops.crm.submission import ShortText
 from revops.kernel import CallContext, Clock, Conflict, Forbidden, Invalid, VersionConflict
@@ -185,7 +185,7 @@ class ChangeLead:
         changed = lead.revised(now, **wanted)
         transaction = begin(call, now)
         LEADS.update(transaction, changed)
-        if held_by_others(self._table, lead, changed):
+        if other_holders(self._table, lead, changed):
             raise Conflict(_TAKEN)
         move_identity(self._table, transaction, lead, changed)
         try:

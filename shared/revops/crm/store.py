@@ -142,12 +142,6 @@ def submission_row(submission: Submission) -> Row:
     )
 
 
-def submissions_of(table: Table, lead_id: str, limit: int = 100) -> list[Submission]:
-    """The further submissions of a lead, newest first."""
-    page = table.query(Query(pk=f"LEAD#{lead_id}", begins="SUBMISSION#", descending=True, limit=limit, consistent=True))
-    return [Submission.model_validate_json(row.doc) for row in page.rows]
-
-
 @dataclass(frozen=True, slots=True)
 class LeadList:
     """One of the closed set of lead lists. `owners` None means everybody's."""

@@ -122,12 +122,6 @@ def _index(task: Task) -> Index:
 TASKS = EntityKind[Task](kind="TASK", title="task", model=Task, key=task_key, index=_index)
 
 
-def tasks_about(table: Table, related_to: str, limit: int = 25) -> list[Task]:
-    """The tasks about a record, open ones first, the next due first."""
-    page = table.query(Query(pk=f"TASKS#{related_to}", index="gsi1", limit=limit))
-    return TASKS.load_all(table.get_many([row.key for row in page.rows]))
-
-
 # ── use cases ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Title = Annotated[ShortText, Field(min_length=1, examples=["Call back about the offer"])]

@@ -152,7 +152,8 @@ class SingleTickets:
         [number], after = stood.take()
         after.put(transaction)
         if number < stood.next:  # it was out before, and its holder may still come
-            self._claims[_claim(transaction, pool, number, lead_id, self._clock)] = (pool, number)
+            _claim(transaction, pool, number, lead_id, self._clock)
+            self._claims[_number_key(pool, number)] = (pool, number)
         return number
 
     def lost(self, lead_id: str, error: ConditionFailed) -> bool:  # noqa: ARG002 - the port's signature
@@ -186,20 +187,30 @@ class LeaseTickets:
         self._clock = clock
         self._length = length
 
-    def lease(self, pool: str, count: int, holder: str) -> Block:
+    def lease(
+        self,
+        pool: str,
+        count: int,
+        holder: str,
+        *,
+        out: frozenset[int] = frozenset(),
+        used: frozenset[int] = frozenset(),
+    ) -> Block:
         """`count` numbers (1 to 1,000) for a holder, named by an id of ours. A holder that comes again, because it was
-        killed or ran out, has what it left unused in the new block. Raises Unavailable."""
+        killed or ran out, has what it left unused in the new block. A holder that goes on says which numbers are `out`,
+        in transactions on their way, which stay its own beside the new ones, and which it knows to be `used`. Raises
+        Unavailable."""
         key = _block_key(pool, holder)
         for _ in range(_ATTEMPTS):
             row = self._table.get(key)
-            left = self._unused(pool, _numbers(row)) if row else []
+            left = self._unused(pool, [n for n in _numbers(row) if n not in out and n not in used]) if row else []
             kept, surplus = left[:count], left[count:]
             transaction = begin(_call(holder), self._clock.now())
             if surplus or len(kept) < count:
                 more, after = self._pool(pool).give_back(surplus).take(count - len(kept))
                 after.put(transaction)
                 kept += more
-            self._put_block(transaction, key, row, kept)
+            self._put_block(transaction, key, row, [*out, *kept])
             if self._commits(transaction):
                 return Block(pool, holder, tuple(sorted(kept)))
         raise Unavailable("many leads at once; try again shortly", retry_after=1)
@@ -265,8 +276,9 @@ class LeaseTickets:
 class BlockTickets:
     """`Tickets` for somebody who makes many leads at once: numbers out of leased blocks. One caller at a time.
 
-    `expected` says how many leads each pool will get, so that one write leases them; a pool nobody expected, or one
-    that ran out, is leased one more. `close` gives back what is left; whoever forgets it waits for the schedule.
+    `expected` says how many more leads each pool will get, so that one write leases their numbers (`expect` says it
+    anew); a pool nobody expected, or one that ran out, is leased one more. `close` gives back what is left; whoever
+    forgets it waits for the schedule.
     """
 
     leases: LeaseTickets
@@ -276,44 +288,62 @@ class BlockTickets:
     _left: dict[str, list[int]] = field(default_factory=dict)
     _blocks: dict[str, Block] = field(default_factory=dict)
     _out: dict[str, tuple[str, int]] = field(default_factory=dict)
-    _claims: dict[Key, str] = field(default_factory=dict)
+    _used: dict[str, set[int]] = field(default_factory=dict)
+
+    def expect(self, expected: Mapping[str, int]) -> None:
+        """How many more leads each pool will get; what is left of before is used first."""
+        self.expected = expected
 
     def take(self, transaction: Transaction, pool: str, lead_id: str) -> int:
         if not self._left.get(pool):
             self._lease(pool)
         number = self._left[pool].pop(0)
         self._out[lead_id] = (pool, number)
-        self._claims[_claim(transaction, pool, number, lead_id, self.clock)] = lead_id
+        self.expected = {**self.expected, pool: self.expected.get(pool, 0) - 1}
+        _claim(transaction, pool, number, lead_id, self.clock)
         return number
 
     def lost(self, lead_id: str, error: ConditionFailed) -> bool:
         """A number that was lost is somebody else's by now; one whose lead was refused goes to the next lead."""
-        mine = [failure for failure in error.failures if self._claims.get(failure.key) == lead_id]
         pool, number = self._out.pop(lead_id, ("", -1))
+        own = _number_key(pool, number)
+        mine = [failure for failure in error.failures if failure.key == own]
         if pool and not mine:
             self._left[pool].insert(0, number)
         return len(mine) == len(error.failures)
 
+    def committed(self, lead_ids: Iterable[str]) -> None:
+        """These leads are there, and their numbers used. Not every lead took one: an account's owner gets its leads
+        without, and a pool of nobody has none to give."""
+        for lead_id in lead_ids:
+            pool, number = self._out.pop(lead_id, ("", -1))
+            if pool:
+                self._used.setdefault(pool, set()).add(number)
+
     def close(self, *, committed: bool = False) -> None:
         """Gives back what was not used. Raises Unavailable. A caller who knows that everything it took a number for
         and did not lose was `committed` spares looking the numbers up."""
-        used = set(self._out.values()) if committed else set()
         for pool, block in self._blocks.items():
-            self.leases.give_back(block, {number for other, number in used if other == pool})
+            out = self._out_of(pool) if committed else frozenset()
+            self.leases.give_back(block, out | self._used.get(pool, set()))
         self._blocks.clear()
         self._left.clear()
+        self._used.clear()
 
     def _lease(self, pool: str) -> None:
-        count = self.expected.get(pool, 1) if pool not in self._blocks else 1
-        block = self.leases.lease(pool, min(max(count, 1), MAX_BLOCK), self.holder)
+        count = min(max(self.expected.get(pool, 1), 1), MAX_BLOCK)
+        used = frozenset(self._used.pop(pool, ()))
+        block = self.leases.lease(pool, count, self.holder, out=self._out_of(pool), used=used)
         self._blocks[pool] = block
         self._left[pool] = list(block.numbers)
 
+    def _out_of(self, pool: str) -> frozenset[int]:
+        return frozenset(number for other, number in self._out.values() if other == pool)
 
-def _claim(transaction: Transaction, pool: str, number: int, lead_id: str, clock: Clock) -> Key:
+
+def _claim(transaction: Transaction, pool: str, number: int, lead_id: str, clock: Clock) -> None:
     expires = int((clock.now() + KEEP_CLAIMS).timestamp())
     claim(transaction, "ticket", f"{pool}\0{number}", lead_id, ttl=expires)
-    return _number_key(pool, number)
 
 
 def _number_key(pool: str, number: int) -> Key:

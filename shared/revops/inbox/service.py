@@ -1,7 +1,5 @@
 """Receiving signals and settling them."""
 
-from collections.abc import Iterable
-
 from revops.inbox.model import InboxEntry, InboxStatus, Signal
 from revops.inbox.store import INBOX, inbox_id, inbox_row
 from revops.kernel import BlobStore, CallContext, Clock, NotFound
@@ -32,6 +30,7 @@ class ReceiveSignal:
             event_id=signal.event_id,
             event_type=signal.event_type,
             subject=signal.subject,
+            object_id="" if signal.object_id == signal.subject else signal.object_id,
             body=signal.body,
         )
         content = signal.body.encode()
@@ -71,13 +70,19 @@ class Settlement:
         `reason` says why an entry had no effect that had none."""
         self._put(transaction, entry, status=InboxStatus.APPLIED, reason=reason[:1000])
 
+    def ignored(self, entry: InboxEntry, reason: str, call: CallContext) -> None:
+        """Keeps an entry that nothing here acts upon, saying so. It stays replayable, for a release that does."""
+        transaction = begin(call, self._clock.now())
+        self._put(transaction, entry, status=InboxStatus.IGNORED, reason=reason[:1000])
+        self._commit_unless_settled(transaction)
+
     def dead(self, entry: InboxEntry, reason: str, call: CallContext) -> None:
         """Gives an entry up, saying why. It stays replayable."""
         transaction = begin(call, self._clock.now())
         self._put(transaction, entry, status=InboxStatus.DEAD, reason=reason[:1000])
         self._commit_unless_settled(transaction)
 
-    def again(self, entry: InboxEntry, call: CallContext) -> None:
+    def again(self, entry: InboxEntry, call: CallContext, delay_seconds: int = 0) -> None:
         """Hands an entry to the worker once more: the sweeper for one that was lost, a person for a replay.
 
         An entry that was handed over too often without an outcome is given up instead.
@@ -87,17 +92,15 @@ class Settlement:
             return
         transaction = begin(call, self._clock.now())
         attempts = entry.attempts + 1 if entry.waiting else 1
-        self._put(transaction, entry, status=InboxStatus.RECEIVED, reason="", attempts=attempts)
+        self._put(
+            transaction,
+            entry,
+            status=InboxStatus.RECEIVED,
+            reason="",
+            attempts=attempts,
+            delay_seconds=delay_seconds,
+        )
         self._commit_unless_settled(transaction)
-
-    def replay(self, entries: Iterable[InboxEntry], call: CallContext) -> int:
-        """Hands settled entries to the worker again. Safe at any later time: workers converge. Returns how many."""
-        count = 0
-        for entry in entries:
-            if not entry.waiting:
-                self.again(entry, call)
-                count += 1
-        return count
 
     def _put(self, transaction: Transaction, entry: InboxEntry, **changes: object) -> None:
         kept = entry.model_copy(update={"body": ""}) if entry.blob else entry

@@ -8,6 +8,7 @@
 |---|---|---|---|
 | gsi1 | INBOX#OF#<provider>#<subject> | received | replay and erasure by object |
 | gsi2 | INBOX#DAY#<provider>#<day>#<shard> | received | replay by window |
+| gsi3 | INBOX#OBJECT#<provider>#<object> | received | replay by the object itself, where that is not the subject |
 | due | `inbox` while waiting | overdue at | what no worker settled |
 
 The id is a hash of provider and event id, so a repeat meets the first one. Entries live 40 days: Stripe retries for 3,
@@ -21,11 +22,13 @@ from datetime import datetime, timedelta
 from revops.inbox.model import InboxEntry
 from revops.kernel import time_text
 from revops.table import EntityKind, Index, Key, Query, Row, Table, due_index, query_all, shard_of
+from revops.table.shards import row_position
 
 KEEP = timedelta(days=40)
 OVERDUE_AFTER = timedelta(minutes=5)
 MOST_OVERDUE = timedelta(hours=6)
 DAY_SHARDS = 4
+_PAGE = 200
 
 
 def inbox_id(provider: str, event_id: str) -> str:
@@ -48,8 +51,11 @@ def _index(entry: InboxEntry) -> Index:
         "gsi1": (f"INBOX#OF#{entry.provider}#{entry.subject}", received),
         "gsi2": (_day(entry.provider, received[:10], shard_of(entry.id, DAY_SHARDS)), received),
     }
+    if entry.object_id:
+        index["gsi3"] = (f"INBOX#OBJECT#{entry.provider}#{entry.object_id}", received)
     if entry.waiting:
-        index["due"] = due_index("inbox", entry.modified_at + overdue_after(entry.attempts), _key(entry.id))
+        late = overdue_after(entry.attempts) + timedelta(seconds=entry.delay_seconds)
+        index["due"] = due_index("inbox", entry.modified_at + late, _key(entry.id))
     return index
 
 
@@ -72,20 +78,45 @@ def inbox_row(entry: InboxEntry) -> Row:
 
 def entries_about(table: Table, provider: str, subject: str) -> Iterator[InboxEntry]:
     """What was received about an object, oldest first."""
-    query = Query(pk=f"INBOX#OF#{provider}#{subject}", index="gsi1")
-    return (INBOX.load(row) for row in query_all(table, query))
+    for query in about(provider, subject).values():
+        yield from (INBOX.load(row) for row in query_all(table, query))
 
 
-def entries_between(table: Table, provider: str, start: datetime, end: datetime) -> Iterator[InboxEntry]:
-    """What was received from a provider in a window, day by day."""
+def about(provider: str, subject: str) -> dict[str, Query]:
+    """Where entries about an object stand, oldest first in each: those it is the subject of, and those that are about
+    it among another's."""
+    return {
+        "subject": Query(pk=f"INBOX#OF#{provider}#{subject}", index="gsi1", limit=_PAGE),
+        "object": Query(pk=f"INBOX#OBJECT#{provider}#{subject}", index="gsi3", limit=_PAGE),
+    }
+
+
+def received_between(provider: str, start: datetime, end: datetime) -> dict[str, Query]:
+    """Where entries of a window stand, day by day."""
+    partitions: dict[str, Query] = {}
     day = start.replace(hour=0, minute=0, second=0, microsecond=0)
     while day <= end:
         for shard in range(DAY_SHARDS):
-            query = Query(
-                pk=_day(provider, time_text(day)[:10], shard),
+            name = time_text(day)[:10]
+            partitions[f"{name}/{shard}"] = Query(
+                pk=_day(provider, name, shard),
                 index="gsi2",
                 low=time_text(start),
                 high=time_text(end) + "~",
+                limit=_PAGE,
             )
-            yield from (INBOX.load(row) for row in query_all(table, query))
         day += timedelta(days=1)
+    return partitions
+
+
+def place_of(row: Row, query: Query) -> str:
+    """The position after a row in the partition of a query."""
+    return row_position(row, query.index)
+
+
+def kept_at(row: Row) -> InboxEntry | None:
+    """The entry of a row; None for one that cannot be read, which holds no other up."""
+    try:
+        return INBOX.load(row)
+    except ValueError:
+        return None

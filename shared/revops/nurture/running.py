@@ -4,6 +4,7 @@ Consent, do-not-disturb, status, merge, spam, replies, the address and the hour 
 when the step is due, whatever they were when the lead began the sequence.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,12 +31,13 @@ from revops.nurture.sending import Due, SendMessage
 from revops.nurture.store import ENROLMENTS, TOPIC
 from revops.nurture.writing import WriteMessage
 from revops.settings import SettingsReader
-from revops.table import ConditionFailed, Contention, Table, begin, due_now
+from revops.table import ConditionFailed, Contention, Table, begin, due_in_turns
 
 NAME = "nurture"
 RUN = timedelta(seconds=40)
 """How long a run goes on taking up what is due; its function has 60 seconds."""
 _A_SHARD = 100
+"""Enrolments of a shard in a turn. A run takes one turn, and another for as long as some of the last one broke."""
 _MOVES = 12
 """Steps of one enrolment that a run takes up at most."""
 _LONGEST_TITLE = 200
@@ -64,23 +66,33 @@ class RunNurture:
         self._send = send
 
     def __call__(self, period: str) -> dict[str, int]:
-        """Counts of enrolments looked at and of steps by how they ended. One that breaks holds no other up; the first
-        such error is raised after the last of them."""
+        """Counts of enrolments looked at and of steps by how they ended. One that breaks holds no other up: it stays
+        due, and for it those behind it are taken up in this run too. The first such error is raised at the end."""
         run = _Run(system_call(NAME, period), self._clock.now() + RUN, {}, {"looked_at": 0})
-        broken: Exception | None = None
-        for due in list(due_now(self._table, TOPIC, self._clock.now(), _A_SHARD)):
-            if self._clock.now() >= run.until:
+        broken: list[Exception] = []
+        for turn in due_in_turns(self._table, TOPIC, self._clock.now(), _A_SHARD):
+            defects = self._take_up([due.key.pk.partition("#")[2] for due in turn], run)
+            broken += defects
+            if not defects or self._clock.now() >= run.until:
                 break  # what is left is due in the next run
+        if broken:
+            raise broken[0]
+        return run.counts
+
+    def _take_up(self, enrolments: Sequence[str], run: _Run) -> list[Exception]:
+        """Goes on with each while there is time; the errors of those that are defect."""
+        defects: list[Exception] = []
+        for identifier in enrolments:
+            if self._clock.now() >= run.until:
+                break
             run.counts["looked_at"] += 1
             try:
-                self._go_on(due.key.pk.partition("#")[2], run)
+                self._go_on(identifier, run)
             except (ConditionFailed, Contention, Unavailable):
                 continue  # somebody else is at it, or the table is busy: it stays due
-            except Exception as error:  # a defect of one enrolment; raised below, once the others had their turn
-                broken = broken or error
-        if broken is not None:
-            raise broken
-        return run.counts
+            except Exception as error:  # raised once the others had their turn
+                defects.append(error)
+        return defects
 
     def _go_on(self, identifier: str, run: _Run) -> None:
         """Takes an enrolment as far as it goes now."""

@@ -1,87 +1,50 @@
-"""What people decide about an order: review it, cancel it, resume it (ORD-2)."""
+"""What people decide about an order: cancel it, resume it (ORD-2); `reviewing` has its review."""
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from revops.access import Policy, Resource
 from revops.kernel import CallContext, Clock, Invalid, Refused
+from revops.orders.findings import FindOdd
 from revops.orders.model import (
     Executed,
     OrderForm,
     OrderStatus,
     OrderTerms,
-    Review,
-    ReviewDecision,
     SccStatus,
     Step,
 )
 from revops.orders.moves import commit_move, move
-from revops.orders.policies.lifecycle import legal, next_step
-from revops.orders.ports import CrmRecords
+from revops.orders.policies.lifecycle import next_step
+from revops.orders.policies.pricing import PlanCatalogue
+from revops.orders.policies.terms import require_acceptable, require_fit
+from revops.orders.ports import CrmRecords, ReviewTasks
+from revops.orders.review_tasks import withdraw_tasks
+from revops.orders.reviews import Review
+from revops.orders.revisions import archive, changes_between
 from revops.orders.store import ORDERS
+from revops.settings import SettingsReader
 from revops.table import Table, Transaction, begin
-
-_OUTCOMES = {
-    ReviewDecision.APPROVE: OrderStatus.APPROVED,
-    ReviewDecision.REJECT: OrderStatus.REJECTED,
-    ReviewDecision.ASK: OrderStatus.CHANGES_REQUESTED,
-}
 
 
 def end_deal(crm: CrmRecords, transaction: Transaction, now: datetime, order: OrderForm, reason: str) -> None:
-    """Undoes what opening the order did to the deal. A deal that was there before the order stays open."""
-    if order.opened_opportunity:
-        crm.close_lost(transaction, now, order.opportunity_id, reason)
-
-
-class ReviewOrder:
-    """Legal approves, rejects or asks for a change."""
-
-    def __init__(self, table: Table, clock: Clock, crm: CrmRecords, policy: Policy) -> None:
-        self._table = table
-        self._clock = clock
-        self._crm = crm
-        self._policy = policy
-
-    def __call__(self, order_id: str, decision: ReviewDecision, comment: str, call: CallContext) -> OrderForm:
-        """The order after the decision. Raises NotFound, Forbidden, Invalid, Refused."""
-        order = ORDERS.require(self._table, order_id)
-        owner_id = self._crm.account(order.account_id).owner_id
-        self._policy.require_review(call.principal, Resource.ORDERS, owner_id, f"order form {order_id}")
-        if decision is not ReviewDecision.APPROVE and not comment.strip():
-            raise Invalid.field("comment", "required", "a reason is needed to reject or ask for a change", "a text")
-        if order.status is not OrderStatus.IN_REVIEW:
-            raise Refused(
-                f"order {order_id} is {order.status}, not in review. Possible from here: {legal(order.status)}"
-            )
-        now = self._clock.now()
-        decided = {"decision": decision, "comment": comment, "decided_by": call.principal.id, "decided_at": now}
-        transaction = begin(call, now)
-        moved = move(
-            transaction,
-            order,
-            _OUTCOMES[decision],
-            Step.AWAIT_REVIEW,
-            call,
-            now,
-            reason=comment,
-            review=order.review.model_copy(update=decided),
-            end_reason=comment if decision is ReviewDecision.REJECT else "",
-        )
-        if decision is ReviewDecision.REJECT:
-            end_deal(self._crm, transaction, now, order, "rejected in legal review")
-        return commit_move(self._table, transaction, moved)
+    """Undoes what opening orders did to the deal, once none of those that name it goes on. A deal that was there before
+    them stays open."""
+    if order.opportunity_id:
+        crm.close_lost(transaction, now, order, reason)
 
 
 class CancelOrder:
     """Ends an order before execution and undoes what it did."""
 
-    def __init__(self, table: Table, clock: Clock, crm: CrmRecords, policy: Policy) -> None:
+    def __init__(self, table: Table, clock: Clock, crm: CrmRecords, policy: Policy, tasks: ReviewTasks) -> None:
         self._table = table
         self._clock = clock
         self._crm = crm
         self._policy = policy
+        self._tasks = tasks
 
     def __call__(self, order_id: str, reason: str, call: CallContext) -> OrderForm:
         """Raises NotFound, Forbidden and, once executed, Refused."""
@@ -95,6 +58,7 @@ class CancelOrder:
         moved = move(
             transaction, order, OrderStatus.CANCELLED, Step.CANCEL, call, now, reason=reason, end_reason=reason
         )
+        withdraw_tasks(transaction, self._tasks, order, now)
         end_deal(self._crm, transaction, now, order, "the order form was cancelled")
         return commit_move(self._table, transaction, moved)
 
@@ -117,13 +81,15 @@ class Amendment(BaseModel):
 
 class ResumeOrder:
     """Starts the workflow of an order again at its step: after a block, after a requested change, or because an
-    execution was lost. A new attempt beside a living execution is harmless."""
+    execution was lost. A new attempt beside a living execution is harmless. Changed terms are a new revision."""
 
-    def __init__(self, table: Table, clock: Clock, crm: CrmRecords, policy: Policy) -> None:
+    def __init__(self, table: Table, clock: Clock, crm: CrmRecords, policy: Policy, settings: SettingsReader) -> None:
         self._table = table
         self._clock = clock
         self._crm = crm
         self._policy = policy
+        self._settings = settings
+        self._find = FindOdd(settings)
 
     def __call__(self, order_id: str, amendment: Amendment, call: CallContext) -> OrderForm:
         """Raises NotFound, Forbidden, Invalid, and Refused for an order that has ended."""
@@ -136,22 +102,28 @@ class ResumeOrder:
         else:
             self._policy.require_write(call.principal, Resource.ORDERS, owner_id, what)
         to = _resumes_to(order, amendment)
-        now = self._clock.now()
-        transaction = begin(call, now)
-        moved = move(
-            transaction,
-            order,
-            to,
-            Step.RESUME,
-            call,
-            now,
-            started_at=now,
-            attempt=order.attempt + 1,
-            block=None,
-            terms=_amended(order, amendment),
-            review=Review() if to is OrderStatus.SUBMITTED else order.review,
-        )
+        now, terms = self._clock.now(), _amended(order, amendment)
+        changes: dict[str, Any] = {"attempt": order.attempt + 1, "block": None, "terms": terms}
+        transaction, reason = begin(call, now), ""
+        if to is OrderStatus.SUBMITTED:
+            base = self._require_acceptable(order, terms, now)
+            warnings = [each for each in self._find(terms, now, order.kind, base) if not each.needs_approval]
+            changes["review"] = Review(findings=tuple(warnings))
+            if terms != order.terms:
+                archive(transaction, order)
+                changes |= {"revision": order.revision + 1, "revised_at": now, "revised_by": call.principal.id}
+                changed = ", ".join(change.field for change in changes_between(order.terms, terms))
+                reason = f"revision {order.revision + 1}: {changed}"
+        moved = move(transaction, order, to, Step.RESUME, call, now, started_at=now, reason=reason, **changes)
         return commit_move(self._table, transaction, moved)
+
+    def _require_acceptable(self, order: OrderForm, terms: OrderTerms, now: datetime) -> OrderTerms | None:
+        """The terms that a change of a live order starts from. Raises Invalid for terms that nobody can approve."""
+        require_acceptable(terms, self._settings.read(PlanCatalogue), now.date())
+        base = ORDERS.require(self._table, order.amends).terms if order.amends else None
+        if base is not None:
+            require_fit(base, terms)
+        return base
 
 
 def _resumes_to(order: OrderForm, amendment: Amendment) -> OrderStatus:

@@ -1,28 +1,37 @@
 """What a change of an order says to the rest of the world: a pure function of before and after (BUS-1)."""
 
 from revops.catalogue import (
+    CatalogueDrifted,
     Event,
     OrderFormActivated,
     OrderFormBlocked,
     OrderFormCancelled,
+    OrderFormDeclined,
     OrderFormExecuted,
     OrderFormProvisioned,
     OrderFormResumed,
     OrderFormReviewed,
     OrderFormSubmitted,
     Payload,
+    TenantProvisioningRequested,
     event,
 )
-from revops.orders.model import OrderForm, OrderStatus
+from revops.orders.model import OrderForm, OrderStatus, Tenant
 from revops.orders.policies.lifecycle import next_step
+from revops.orders.provisioning.catalogue import CATALOGUE_CHECKS
 from revops.orders.store import ORDERS
 from revops.table import Change
+
+_SHOWN = 20
+"""So many keys of a drifted catalogue are named; the difference itself is looked at with `make catalogue`."""
 
 _REVIEWED = {OrderStatus.APPROVED, OrderStatus.REJECTED, OrderStatus.CHANGES_REQUESTED}
 
 
 def events(change: Change) -> list[Event]:
-    """The events of one change of an order row; none for other rows."""
+    """The events of one change of an order row, or of a check of the catalogue; none for other rows."""
+    if change.kind == CATALOGUE_CHECKS.kind and change.after is not None:
+        return _of_check(change)
     if change.kind != ORDERS.kind or change.after is None:
         return []
     before = ORDERS.load(change.before) if change.before else None
@@ -38,6 +47,20 @@ def events(change: Change) -> list[Event]:
         )
         for payload in _payloads(before, after)
     ]
+
+
+def _of_check(change: Change) -> list[Event]:
+    """Word of a drift that the check before did not find."""
+    if change.after is None:
+        return []
+    before = CATALOGUE_CHECKS.load(change.before).drifted if change.before else ()
+    after = CATALOGUE_CHECKS.load(change.after)
+    new = [finding for finding in after.drifted if finding not in before]
+    if not new:
+        return []
+    payload = CatalogueDrifted(provider=after.id, count=len(new), keys=tuple(each.key for each in new[:_SHOWN]))
+    at = after.modified_at.isoformat()
+    return [event(payload, entity_id=f"CATALOGUE_{after.id}", version=after.version, occurred_at=at)]
 
 
 def _payloads(before: OrderForm | None, after: OrderForm) -> list[Payload]:
@@ -71,13 +94,33 @@ def _of_move(came_from: OrderStatus, after: OrderForm) -> list[Payload]:
                     stripe_subscription_id=after.stripe_subscription_id,
                 )
             )
+        case OrderStatus.AWAITING_TENANT if after.tenant:
+            said.append(_tenant_wanted(after, after.tenant))
         case OrderStatus.ACTIVE:
-            said.append(OrderFormActivated(order_id=after.id, account_id=after.account_id))
+            tenant_id = after.tenant.tenant_id if after.tenant else ""
+            said.append(OrderFormActivated(order_id=after.id, account_id=after.account_id, tenant_id=tenant_id))
         case OrderStatus.BLOCKED if after.block:
             said.append(OrderFormBlocked(order_id=after.id, step=after.block.step))
+        case OrderStatus.CHANGES_REQUESTED if came_from is OrderStatus.AWAITING_SIGNATURE:
+            said.append(OrderFormDeclined(order_id=after.id))
         case OrderStatus.CANCELLED:
             said.append(OrderFormCancelled(order_id=after.id))
     return said
+
+
+def _tenant_wanted(order: OrderForm, asked: Tenant) -> TenantProvisioningRequested:
+    return TenantProvisioningRequested(
+        order_id=order.id,
+        account_id=order.account_id,
+        kind=order.kind,
+        amends=order.amends,
+        plan=order.terms.plan,
+        region=order.terms.region,
+        seats=order.terms.seats,
+        starts_on=order.terms.start_date,
+        attempt=asked.attempt,
+        respond_by=asked.due_at,
+    )
 
 
 def _submitted(order: OrderForm) -> OrderFormSubmitted:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from revops.kernel import Money
 from revops.kernel.money import Currency, Rate
+from revops.orders.reviews import Rendering, Review
 from revops.table import Entity
 
 
@@ -84,10 +85,19 @@ class OrderStatus(StrEnum):
     AWAITING_SIGNATURE = "AwaitingSignature"
     EXECUTED = "Executed"
     PROVISIONED = "Provisioned"
+    AWAITING_TENANT = "AwaitingTenant"
     ACTIVE = "Active"
     REJECTED = "Rejected"
     CANCELLED = "Cancelled"
     BLOCKED = "Blocked"
+
+
+class OrderKind(StrEnum):
+    """What an order form is about: a subscription of its own, or a change of one that runs (ORD-5)."""
+
+    NEW = "New"
+    AMENDMENT = "Amendment"
+    RENEWAL = "Renewal"
 
 
 class Step(StrEnum):
@@ -100,6 +110,7 @@ class Step(StrEnum):
     AWAIT_SIGNATURE = "await_signature"
     PROVISION = "provision"
     ACTIVATE = "activate"
+    AWAIT_TENANT = "await_tenant"
     CANCEL = "cancel"
     RESUME = "resume"
     DONE = "done"
@@ -196,43 +207,20 @@ class OrderTerms(_AgreedTerms):
 
 class OrderSubmission(_AgreedTerms):
     """An order form as it is handed in. Without `account_id` the account is made from the company named here; without
-    `list_price` the price list holds; without `renewal_date` it is the end of the term."""
+    `list_price` the price list holds; without `renewal_date` it is the end of the term. A change of a live order is a
+    `ChangeSubmission`."""
 
+    kind: OrderKind = OrderKind.NEW
+    amends: Literal[""] = ""
     account_id: Annotated[str, Field(pattern=r"^(ACC_[0-9A-Z]{1,40})?$")] = ""
     opportunity_id: Annotated[str, Field(pattern=r"^(OPP_[0-9A-Z]{1,40})?$")] = ""
     list_price: Annotated[int, Field(ge=0, le=10**12)] | None = None
     renewal_date: date | None = None
 
 
-class Finding(_Part):
-    """Why an order is not standard: the rule, the field it looked at, and both values in words."""
-
-    rule: str
-    field: str
-    message: str
-
-
-class ReviewDecision(StrEnum):
-    """What legal says to an order form that is not standard (ORD-2)."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
-    ASK = "ask"
-
-
-class Review(_Part):
-    """What the rules found and what legal decided."""
-
-    rules_version: int = 0
-    findings: tuple[Finding, ...] = ()
-    decision: ReviewDecision | None = None
-    comment: str = ""
-    decided_by: str = ""
-    decided_at: AwareDatetime | None = None
-
-
 class Signature(_Part):
-    """The executed document: who signed, when, and the file with its hash."""
+    """The executed document: who signed, when, and the file with its hash. A provider's comes with the certificate of
+    how it was signed, and names its envelope."""
 
     signatory_name: str
     signed_on: date
@@ -242,6 +230,54 @@ class Signature(_Part):
     method: ESignMethod
     recorded_by: str
     recorded_at: AwareDatetime
+    certificate: str = ""
+    certificate_sha256: str = ""
+    envelope_id: str = ""
+
+
+class EnvelopeStatus(StrEnum):
+    """How an envelope stands at its provider (ORD-3). All but `sent` are final."""
+
+    SENT = "sent"
+    COMPLETED = "completed"
+    DECLINED = "declined"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class Envelope(_Part):
+    """The form as it was sent out for signature (ORD-3). `number` counts the envelopes of an order, `checked_at` is
+    when the provider was last seen to say `status`, `problem` what a person has to look at."""
+
+    provider: ESignMethod
+    id: str
+    number: int = 1
+    sent_at: AwareDatetime
+    expires_at: AwareDatetime
+    status: EnvelopeStatus = EnvelopeStatus.SENT
+    checked_at: AwareDatetime
+    problem: str = ""
+
+
+class TenantStatus(StrEnum):
+    """How the opening of a tenant stands (ORD-2). `failed` also when nobody acknowledged in time."""
+
+    REQUESTED = "requested"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Tenant(_Part):
+    """What the company's provisioning system was asked to open, and what it said. `attempt` is the order's attempt that
+    asked; by `due_at` it is to be acknowledged."""
+
+    status: TenantStatus
+    attempt: int
+    requested_at: AwareDatetime
+    due_at: AwareDatetime
+    tenant_id: str = ""
+    reason: str = ""
+    answered_at: AwareDatetime | None = None
 
 
 class Block(_Part):
@@ -253,8 +289,12 @@ class Block(_Part):
 
 
 class OrderForm(Entity):
-    """One order form. `status_since` is when the present status began, `attempt` counts workflow executions."""
+    """One order form. `status_since` is when the present status began, `attempt` counts workflow executions, `revision`
+    the versions of its terms. An amendment or renewal names in `amends` the order it changes; its terms hold from their
+    `start_date` on. `opportunity_id` is empty for a change that is no deal."""
 
+    kind: OrderKind = OrderKind.NEW
+    amends: str = ""
     status: OrderStatus = OrderStatus.SUBMITTED
     status_since: AwareDatetime
     attempt: int = 1
@@ -263,10 +303,16 @@ class OrderForm(Entity):
     opened_opportunity: bool
     owner_id: str
     terms: OrderTerms
+    revision: int = 1
+    revised_at: AwareDatetime | None = None
+    revised_by: str = ""
     review: Review = Review()
+    document: Rendering | None = None
+    envelope: Envelope | None = None
     signature: Signature | None = None
     stripe_customer_id: str = ""
     stripe_subscription_id: str = ""
+    tenant: Tenant | None = None
     block: Block | None = None
     end_reason: str = ""
 

@@ -1,31 +1,17 @@
-"""Reading an order and its progress."""
+"""Reading orders: one, and lists of them (ORD-1, SAFE-1)."""
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from revops.access import Policy, Resource
-from revops.kernel import CallContext
-from revops.orders.model import OrderForm, OrderStatus, Step, StepRecord
-from revops.orders.policies.lifecycle import MOVES, WAITS, next_step
+from revops.kernel import CallContext, Forbidden, Invalid, NotFound
+from revops.orders.model import OrderForm, OrderStatus
 from revops.orders.ports import CrmRecords
-from revops.orders.store import ORDERS, steps_of
-from revops.table import Table
+from revops.orders.store import ORDERS, orders_in, orders_of_account, orders_of_owners
+from revops.table import CursorSigner, Query, Row, Table, merge_pages, present
 
-
-class Progress(BaseModel):
-    """How far an order is (ORD-2): the steps taken, the one it is at, since when, and what it waits for."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    order_id: str
-    status: OrderStatus
-    attempt: int
-    step: Step = Field(description="The step the order is at; `done` when the workflow has nothing left to do")
-    since: AwareDatetime
-    waits_for: str = Field(default="", examples=["signature"])
-    reason: str = Field(default="", description="Why it is blocked or ended")
-    findings: list[str] = Field(default_factory=list, description="What made it non-standard")
-    possible: list[OrderStatus] = Field(description="What it may become from here")
-    steps: list[StepRecord]
+Scope = Literal["mine", "team", "all"]
 
 
 class ReadOrder:
@@ -44,36 +30,72 @@ class ReadOrder:
         return order
 
 
-class ReadProgress:
-    """The progress of an order for somebody who may read it."""
+@dataclass(frozen=True, slots=True)
+class OrderQuery:
+    """A question for a list: those I or my team handed in, everybody's, or an account's; the latest first."""
 
-    def __init__(self, table: Table, read: ReadOrder) -> None:
+    scope: Scope = "mine"
+    account_id: str = ""
+    status: OrderStatus | None = None
+    limit: int = 25
+    cursor: str = ""
+
+    def partitions(self, people: frozenset[str]) -> dict[str, Query]:
+        """Name → query of each partition that the list merges."""
+        if self.account_id:
+            return orders_of_account(self.account_id)
+        if self.scope == "all":
+            return orders_in(self.status)
+        return orders_of_owners(people, self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """A page of orders. `next_cursor` is empty at the end."""
+
+    orders: list[OrderForm]
+    next_cursor: str
+
+
+class ListOrders:
+    """Orders as a principal may see them."""
+
+    def __init__(self, table: Table, crm: CrmRecords, policy: Policy, cursors: Callable[[], CursorSigner]) -> None:
         self._table = table
-        self._read = read
+        self._crm = crm
+        self._policy = policy
+        self._cursors = cursors
 
-    def __call__(self, order_id: str, call: CallContext) -> Progress:
-        """Raises NotFound."""
-        order = self._read(order_id, call)
-        step = next_step(order.status)
-        return Progress(
-            order_id=order.id,
-            status=order.status,
-            attempt=order.attempt,
-            step=order.block.step if order.block else step,
-            since=order.status_since,
-            waits_for=_waits_for(order, step),
-            reason=order.block.reason if order.block else order.end_reason,
-            findings=[finding.message for finding in order.review.findings],
-            possible=sorted(MOVES[order.status]),
-            steps=steps_of(self._table, order.id),
-        )
+    def __call__(self, query: OrderQuery, call: CallContext) -> OrderPage:
+        """A page; an order whose account went to somebody else meanwhile is shown to nobody who may not read it, so a
+        page may be short. Raises Forbidden, Invalid, and NotFound for an account that the caller may not read."""
+        self._require(query, call)
+        people = frozenset({call.principal.id}) | (call.principal.members if query.scope == "team" else frozenset())
+        name = f"orders/{query.scope}/{query.account_id}/{query.status or ''}"
+        binding = {"who": call.principal.id, "list": name}
+        positions = self._cursors().open(query.cursor, binding) if query.cursor else {}
+        rows, after = merge_pages(self._table, query.partitions(people), positions, query.limit, _rank)
+        found = ORDERS.load_all(present(self._table.get_many([row.key for row in rows], consistent=False)))
+        owners = self._crm.owners_of({order.account_id for order in found})
+        shown = [
+            order
+            for order in found
+            if self._policy.reads(call.principal, Resource.ORDERS, owners.get(order.account_id, ""))
+        ]
+        return OrderPage(shown, self._cursors().sign(after, binding) if after else "")
+
+    def _require(self, query: OrderQuery, call: CallContext) -> None:
+        self._policy.require_any(call.principal, Resource.ORDERS)
+        if query.account_id:
+            if query.status is not None:
+                raise Invalid.field("status", "closed-filters", "goes with a scope", "no status with account_id")
+            owner_id = self._crm.owners_of({query.account_id}).get(query.account_id)
+            if owner_id is None or not self._policy.reads(call.principal, Resource.ORDERS, owner_id):
+                raise NotFound("account", query.account_id)
+        elif query.scope == "all" and self._policy.readable_owners(call.principal, Resource.ORDERS) is not None:
+            raise Forbidden("a list over all accounts is for who reads them all; take scope=mine or team")
 
 
-def _waits_for(order: OrderForm, step: Step) -> str:
-    match order.status:
-        case OrderStatus.BLOCKED:
-            return "somebody to clear the reason and resume"
-        case OrderStatus.CHANGES_REQUESTED:
-            return "changed terms"
-        case _:
-            return WAITS.get(step, "")
+def _rank(row: Row) -> str:
+    """The sort text of a row in whatever index it was found."""
+    return next(iter(row.index.values()))[1]

@@ -2,16 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from revops.access import Policy, Resource
 from revops.kernel import BlobStore, CallContext, Clock, Invalid, Refused, TooLarge
-from revops.orders.model import OrderForm, OrderStatus, Signature, Step
+from revops.orders.model import Envelope, ESignMethod, OrderForm, OrderStatus, Signature, Step
 from revops.orders.moves import commit_move, move
 from revops.orders.policies.lifecycle import legal
 from revops.orders.ports import CrmRecords, OrderEvidence
 from revops.orders.store import ORDERS
-from revops.table import Table, begin
+from revops.table import Table, Transaction, begin
 
 MAX_DOCUMENT = 5_000_000
 
@@ -46,7 +46,7 @@ class CaptureSignature:
         owner_id = self._crm.account(order.account_id).owner_id
         self._policy.require_write(call.principal, Resource.ORDERS, owner_id, f"order form {order_id}")
         content = signed.content or self._blobs.get(upload_name(order_id, signed.upload))
-        _require_pdf(content)
+        require_pdf(content)
         digest = hashlib.sha256(content).hexdigest()
         if order.signature is not None and order.signature.sha256 == digest:
             return order
@@ -58,23 +58,47 @@ class CaptureSignature:
         now = self._clock.now()
         if signed.signed_on > (now + timedelta(days=1)).date():
             raise Invalid.field("signed_on", "not-in-future", "the day of signing lies ahead", "a day up to today")
-        document = f"signed/{order_id}/{digest}.pdf"
-        self._blobs.put(document, content, "application/pdf")
         signature = Signature(
             signatory_name=signed.signatory_name,
             signed_on=signed.signed_on,
-            document=document,
+            document=keep_document(self._blobs, order_id, content),
             sha256=digest,
             size=len(content),
-            method=order.terms.esign_method,
+            method=ESignMethod.MANUAL,
             recorded_by=call.principal.id,
             recorded_at=now,
         )
         transaction = begin(call, now)
-        moved = move(transaction, order, OrderStatus.EXECUTED, Step.AWAIT_SIGNATURE, call, now, signature=signature)
-        evidence = OrderEvidence(order.id, digest, signed.signed_on)
-        self._crm.record_signature(transaction, now, order.opportunity_id, evidence)
+        moved = execute(transaction, self._crm, order, signature, call, now)
         return commit_move(self._table, transaction, moved)
+
+
+def execute(
+    transaction: Transaction,
+    crm: CrmRecords,
+    order: OrderForm,
+    signature: Signature,
+    call: CallContext,
+    now: datetime,
+    envelope: Envelope | None = None,
+) -> OrderForm:
+    """Adds the execution of an order: its signature, with the envelope it came in, and the signed dates on its deal
+    (ORD-2). Raises Refused unless the order awaits one."""
+    to, step = OrderStatus.EXECUTED, Step.AWAIT_SIGNATURE
+    came_in = envelope or order.envelope
+    reason = f"envelope {envelope.id} completed" if envelope else ""
+    moved = move(transaction, order, to, step, call, now, reason=reason, signature=signature, envelope=came_in)
+    evidence = OrderEvidence(order.id, signature.sha256, signature.signed_on)
+    if order.opportunity_id:
+        crm.record_signature(transaction, now, order.opportunity_id, evidence)
+    return moved
+
+
+def keep_document(blobs: BlobStore, order_id: str, content: bytes) -> str:
+    """Stores a document of an order under its hash and tells where."""
+    name = f"signed/{order_id}/{hashlib.sha256(content).hexdigest()}.pdf"
+    blobs.put(name, content, "application/pdf")
+    return name
 
 
 def upload_name(order_id: str, upload: str) -> str:
@@ -84,8 +108,9 @@ def upload_name(order_id: str, upload: str) -> str:
     return f"signed/uploads/{order_id}/{upload}"
 
 
-def _require_pdf(content: bytes) -> None:
-    if len(content) > MAX_DOCUMENT:
-        raise TooLarge(f"the document has {len(content)} bytes; at most {MAX_DOCUMENT}")
+def require_pdf(content: bytes, most: int = MAX_DOCUMENT) -> None:
+    """Raises TooLarge, and Invalid for what is no PDF."""
+    if len(content) > most:
+        raise TooLarge(f"the document has {len(content)} bytes; at most {most}")
     if not content.startswith(b"%PDF-"):
         raise Invalid.field("document", "pdf", "not a PDF: it does not begin with %PDF-", "a PDF file, base64-encoded")

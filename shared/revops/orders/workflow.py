@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from revops.kernel import CallContext, Clock, DomainError, VersionConflict
 from revops.orders.decisions import end_deal
@@ -14,6 +14,8 @@ from revops.orders.steps import StepAction
 from revops.orders.store import ORDERS, STALLED_AFTER, add_wait, waits_of
 from revops.table import ConditionFailed, Row, Table, begin, due_now
 
+OUTAGE = timedelta(days=3)
+"""How long an e-sign provider may be away before an order that is to be sent ends for it."""
 GIVE_UP = "give_up"
 """The task an execution runs when the retries of a step are used up."""
 
@@ -175,7 +177,12 @@ class RunOrderStep:
         if step != task.failed_step or not is_automatic(order.status):
             return order  # it moved on by itself meanwhile
         reason = f"{step} kept failing ({task.error[:200] or 'unknown error'})"
-        return self._fail(order, step, reason, call, self._clock.now())
+        now = self._clock.now()
+        if step is Step.REQUEST_SIGNATURE and order.status_since + OUTAGE > now:
+            # A provider that is away is no reason to lose a deal: the sweep gives the order another attempt.
+            failed = StepOutcome.FAILED
+            return self._take(order, order.status, step, call, now, outcome=failed, reason=f"{reason}; tried again")
+        return self._fail(order, step, reason, call, now)
 
     def _fail(self, order: OrderForm, step: Step, reason: str, call: CallContext, started_at: datetime) -> OrderForm:
         reason = reason[:1000]

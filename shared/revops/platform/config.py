@@ -17,8 +17,10 @@ class Config:
     stripe_queue_url: str
     hubspot_queue_url: str
     channel_queue_url: str
+    esign_queue_url: str
     import_queue_url: str
     import_bucket: str
+    docusign_key_id: str
     order_state_machine_arn: str
     change_relay_function: str
     blob_bucket: str
@@ -47,6 +49,8 @@ class Config:
             stripe_queue_url=env.get("STRIPE_QUEUE_URL", ""),
             hubspot_queue_url=env.get("HUBSPOT_QUEUE_URL", ""),
             channel_queue_url=env.get("CHANNEL_QUEUE_URL", ""),
+            esign_queue_url=env.get("ESIGN_QUEUE_URL", ""),
+            docusign_key_id=env.get("DOCUSIGN_KEY_ID", ""),
             import_queue_url=env.get("IMPORT_QUEUE_URL", ""),
             import_bucket=env.get("IMPORT_BUCKET", ""),
             order_state_machine_arn=env.get("ORDER_STATE_MACHINE_ARN", ""),

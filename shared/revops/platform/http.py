@@ -77,11 +77,11 @@ class _Plain:
 class Api:
     """The routes of one function and how its requests are read and answered.
 
-    `get`, `post`, `patch` and `put` register a handler whose signature is the contract: path and query parameters by
-    name, a pydantic model for the body. `errors` lists the problem statuses it can answer with, for the document.
-    A `plain` one has no parameters but the last part of its path: it reads the raw body and the headers itself and
-    returns a model, or a `Raw` answer. It `takes` JSON unless told; `minds_query` False lets it pass over parameters
-    that others added to its address.
+    `get`, `post`, `patch`, `put` and `delete` register a handler whose signature is the contract: path and query
+    parameters by name, a pydantic model for the body. `errors` lists the problem statuses it can answer with, for the
+    document. A `plain` one has no parameters but the last part of its path: it reads the raw body and the headers
+    itself and returns a model, or a `Raw` answer. It `takes` JSON unless told; `minds_query` False lets it pass over
+    parameters that others added to its address.
     """
 
     def __init__(self, authenticator: Authenticator, *, max_body: int = MAX_BODY) -> None:
@@ -136,6 +136,9 @@ class Api:
 
     def put(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
         return self._route("PUT", path, summary, errors, **more)
+
+    def delete(self, path: str, summary: str, *, errors: tuple[int, ...] = (), **more: Any) -> Callable[[Any], Any]:
+        return self._route("DELETE", path, summary, errors, **more)
 
     def _route(
         self,

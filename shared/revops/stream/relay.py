@@ -23,6 +23,8 @@ SYNC_QUEUE = "hubspot"
 """The queue of the worker that keeps the remote copies."""
 
 EventsOf = Callable[[Change], list[Event]]
+WorkOf = Callable[[Change], list[tuple[str, Mapping[str, Any]]]]
+"""From a change to what it gives a worker to do: the queue's name and the message."""
 
 _BROKEN = (ValidationError, KeyError, ValueError, TypeError, AttributeError)
 """What a record that nothing can be made of raises; trying again would raise it again."""
@@ -71,6 +73,7 @@ class RelayChanges:
         queues: Queues,
         mark_dirty: MarkDirty,
         keep_dead_letter: KeepDeadLetter,
+        work_of: Iterable[WorkOf] = (),
     ) -> None:
         self._audited = audited
         self._events_of = tuple(events_of)
@@ -79,6 +82,7 @@ class RelayChanges:
         self._queues = queues
         self._mark_dirty = mark_dirty
         self._keep_dead_letter = keep_dead_letter
+        self._work_of = tuple(work_of)
 
     def __call__(self, records: Sequence[Mapping[str, Any]]) -> RelayOutcome:
         outcome = RelayOutcome()
@@ -141,7 +145,11 @@ class RelayChanges:
             if entry.status is InboxStatus.DEAD:
                 consequences.given_up = entry.id
             elif entry.waiting:
-                consequences.messages.append((entry.provider, {"provider": entry.provider, "inbox_id": entry.id}))
+                message = {"provider": entry.provider, "inbox_id": entry.id}
+                delay = {"delay_seconds": entry.delay_seconds} if entry.delay_seconds else {}
+                consequences.messages.append((entry.provider, message | delay))
+        for work_of in self._work_of:
+            consequences.messages += work_of(change)
         return consequences
 
     def _isolate(self, record: Mapping[str, Any], error: Exception, outcome: RelayOutcome) -> None:

@@ -90,6 +90,8 @@ def _default_map() -> tuple[FieldMap, ...]:
         _line(p.SUBSCRIPTION_STATUS, "subscription_status", custom=True),
         _line(p.LIFETIME_VALUE, "lifetime_value", form=Form.NUMBER, custom=True),
         _line(p.HEALTH_SCORE, "health_score", custom=True),
+        _line(p.ACTIVE_ASSETS, "revops_active_assets", form=Form.NUMBER, custom=True),
+        _line(p.PENDING_ASSETS, "revops_pending_assets", form=Form.NUMBER, custom=True),
         _line(p.LEAD_STATUS, "revops_lead_status", custom=True),
         _line(p.LEAD_SCORE, "revops_lead_score", form=Form.NUMBER, custom=True),
     )

@@ -39,10 +39,12 @@ SOURCES: Mapping[str, Mapping[str, PersonField]] = {
         "plan": _F.SUBSCRIPTION_PLAN,
         "membership_status": _F.SUBSCRIPTION_STATUS,
         "lifetime_value": _F.LIFETIME_VALUE,
+        "assets.active": _F.ACTIVE_ASSETS,
+        "assets.pending": _F.PENDING_ASSETS,
     },
     "ACCOUNT": {"health": _F.HEALTH_SCORE, "primary_person_id": _F.SUBSCRIPTION_PLAN},
 }
-"""Row kind → attribute of its document → the field of the person it feeds."""
+"""Row kind → attribute of its document, or `attribute.part` → the field of the person it feeds."""
 
 
 def dirty_marks(change: Change, fields: HubspotFields | None = None) -> list[DirtyMark]:
@@ -58,7 +60,7 @@ def dirty_marks(change: Change, fields: HubspotFields | None = None) -> list[Dir
         return []
     new = json.loads(after.doc)
     old = json.loads(change.before.doc) if change.before and change.before.doc else {}
-    changed = {field for name, field in attributes.items() if old.get(name) != new.get(name)}
+    changed = {field for name, field in attributes.items() if _at(old, name) != _at(new, name)}
     if changed == {PersonField.LEAD_SCORE} and _decayed(old.get("score_card"), new.get("score_card")):
         return []
     properties = (fields or HubspotFields()).properties_of(changed)
@@ -69,6 +71,12 @@ def dirty_marks(change: Change, fields: HubspotFields | None = None) -> list[Dir
         DirtyMark(person_id, str(new.get("id", after.pk)), int(new.get("version", after.version)), properties)
         for person_id in person_ids
     ]
+
+
+def _at(doc: Mapping[str, Any], name: str) -> Any:
+    attribute, _, part = name.partition(".")
+    value = doc.get(attribute)
+    return (value or {}).get(part) if part else value
 
 
 def _decayed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:

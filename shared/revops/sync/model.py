@@ -30,6 +30,8 @@ class PersonField(StrEnum):
     SUBSCRIPTION_STATUS = "subscription_status"
     LIFETIME_VALUE = "lifetime_value"
     HEALTH_SCORE = "health_score"
+    ACTIVE_ASSETS = "active_assets"
+    PENDING_ASSETS = "pending_assets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class PersonSnapshot:
     subscription_status: str = ""
     lifetime_value: str = ""
     health_score: str = ""
+    active_assets: str = ""
+    pending_assets: str = ""
 
     def text(self, name: PersonField) -> str:
         """The value of a field."""

@@ -1,9 +1,10 @@
 """Single-table mechanics: rows, one-transaction commands, claims, due times, signed cursors, stream changes."""
 
+from revops.table.attempts import attempts
 from revops.table.changes import Change, parse_record
 from revops.table.claims import claim, claim_holder, claim_key, holder_of, release
 from revops.table.cursor import CursorSigner
-from revops.table.due import Due, due_index, due_now
+from revops.table.due import Due, due_in_turns, due_index, due_now
 from revops.table.entities import Entity, EntityKind, Index, begin, commit_update
 from revops.table.port import (
     ConditionFailed,
@@ -57,11 +58,13 @@ __all__ = [
     "Table",
     "Throttled",
     "Transaction",
+    "attempts",
     "begin",
     "claim",
     "claim_holder",
     "claim_key",
     "commit_update",
+    "due_in_turns",
     "due_index",
     "due_now",
     "holder_of",

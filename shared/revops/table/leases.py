@@ -12,7 +12,7 @@ happen once even when a holder is slow is made so by claims in the work's own tr
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from revops.kernel import Clock, parse_time, system_call, time_text
 from revops.table.entities import begin
@@ -23,13 +23,6 @@ from revops.table.transaction import ABSENT, Expectation
 KIND = "LEASE"
 KEEP = timedelta(days=40)
 _DONE = "done"
-
-
-def period_of(moment: datetime, length: timedelta) -> str:
-    """The period a moment lies in: the start of it, counted from 1970, as text."""
-    seconds = int(length.total_seconds())
-    start = int(moment.timestamp()) // seconds * seconds
-    return time_text(datetime.fromtimestamp(start, UTC))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Nothing here talks to a database; `Table.commit` does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from revops.kernel import TooLarge
@@ -86,7 +86,8 @@ class Transaction:
 
     def put(self, row: Row, expect: Expectation) -> None:
         """Write a whole row if the expectation holds."""
-        self.operations.append(Put(replace(row, stamp=self.stamp), expect))
+        stamped = Row(row.pk, row.sk, row.kind, row.version, row.doc, row.index, row.counters, row.ttl, self.stamp)
+        self.operations.append(Put(stamped, expect))
 
     def delete(self, key: Key, expect: Expectation = ANYTHING) -> None:
         self.operations.append(Delete(key, expect))

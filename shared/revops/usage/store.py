@@ -76,12 +76,6 @@ ALERTS = EntityKind[Alert](
 )
 
 
-def alerts_of(table: Table, account_id: str, limit: int = 50) -> list[Alert]:
-    """The latest alerts of an account, newest first."""
-    query = Query(pk=f"ALERTS#{account_id}", index="gsi1", descending=True, limit=limit)
-    return ALERTS.load_all(table.query(query).rows)
-
-
 # -- terms -------------------------------------------------------------------------------------------------------------
 
 
@@ -120,11 +114,6 @@ def ledger_row(entry: LedgerEntry) -> Row:
 def load_entry(row: Row) -> LedgerEntry:
     """The inverse of `ledger_row`."""
     return LedgerEntry.model_validate_json(row.doc)
-
-
-def ledger_of(table: Table, account_id: str, month: str) -> Iterator[LedgerEntry]:
-    """The accepted usage of a month, oldest first."""
-    return map(load_entry, query_all(table, Query(pk=f"USAGE#{account_id}#{month}", index="gsi1", limit=100)))
 
 
 # -- counters ----------------------------------------------------------------------------------------------------------

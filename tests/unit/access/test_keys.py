@@ -133,6 +133,26 @@ def test_a_key_is_held_to_its_rate_over_all_processes(desk: Desk) -> None:
     processes[0](partner, ADMIN)
 
 
+@pytest.mark.fault("R23", "S23")
+@pytest.mark.parametrize("number", [16, 50])
+def test_many_processes_with_a_few_requests_each_go_short_of_none(desk: Desk, number: int) -> None:
+    """6,000 a minute are 1,000 in ten seconds: what one process takes ahead must leave enough for all the others."""
+    partner = Principal("key:a", Role.INTEGRATION, rate_per_minute=6000)
+    processes = [HoldRate(desk.table, desk.clock) for _ in range(number)]
+    for process in processes * 3:
+        process(partner, ADMIN)
+
+
+@pytest.mark.fault("R23")
+def test_a_busy_key_writes_at_most_five_times_a_second(desk: Desk) -> None:
+    hold, partner = HoldRate(desk.table, desk.clock), Principal("key:a", Role.INTEGRATION, rate_per_minute=6000)
+    for _ in range(1000):
+        hold(partner, ADMIN)
+    assert len(desk.table.changes) <= 50
+    with pytest.raises(TooManyRequests):
+        hold(partner, ADMIN)
+
+
 def test_a_batch_costs_what_it_holds_and_no_rate_is_no_limit(desk: Desk) -> None:
     hold = HoldRate(desk.table, desk.clock)
     partner = Principal("key:a", Role.INTEGRATION, rate_per_minute=60)

@@ -22,7 +22,7 @@ class Desk(Conversions):
 
     def __init__(self) -> None:
         super().__init__()
-        self.people = CrmPeople(self.table, self.submit)
+        self.people = CrmPeople(self.table, self.submit, SettingsReader(self.table, ttl=0))
 
     def person(self, lead: Lead) -> PersonSnapshot:
         found = self.people.snapshot(lead.person_id)
@@ -46,6 +46,7 @@ def desk() -> Desk:
 def test_conversion_changes_nothing_there_but_the_status(desk: Desk) -> None:
     lead = desk.ready(job_title="CEO")
     before = desk.person(lead)
+    desk.clock.advance(hours=1)
     done = desk.converted(lead)
     after = desk.person(lead)
     assert (after.record_id, after.record_version) == (done.conversion.contact_id, 1)

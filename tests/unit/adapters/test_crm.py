@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from revops.access import PlaceUser, User
+from revops.access import PlaceUser, Policy, User
 from revops.adapters.crm_records import StoredCrmRecords
 from revops.adapters.people import CrmPeople, MarkPeopleDirty
 from revops.adapters.previews import HISTORY, SAMPLE, previews
@@ -13,18 +13,29 @@ from revops.adapters.roster import TableRoster
 from revops.billing.model import Customer, MembershipStatus
 from revops.billing.store import ACCOUNT, CUSTOMER
 from revops.crm.consent import CONSENTS
-from revops.crm.model import AccountType, DuplicateCheck, Lead, OpportunityStage, ValidationStatus
+from revops.crm.duplicates import ReadDuplicates, TellApart
+from revops.crm.model import (
+    AccountType,
+    DuplicateCheck,
+    Lead,
+    MatchDecision,
+    OpportunityStage,
+    ValidationStatus,
+)
 from revops.crm.policies.assignment import AssignmentRules, Territory
 from revops.crm.store import ACCOUNTS, LEADS, OPPORTUNITIES
 from revops.kernel import Invalid, Money, Role
+from revops.orders.model import OrderForm, OrderStatus
 from revops.orders.ports import NewAccount, NewOpportunity, OrderEvidence
+from revops.orders.store import ORDERS
 from revops.scoring import ScoringTable
 from revops.settings import SettingsReader
 from revops.sync.model import PersonField, RemoteContact
-from revops.table import ConditionFailed, Page, Query, begin, claim
+from revops.table import ConditionFailed, CursorSigner, Page, Query, begin, claim, holder_of
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import CALL, submission, submit_lead
 from tests.builders.memory_table import MemoryTable
+from tests.builders.orders import order_terms
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 EVIDENCE = OrderEvidence("ORD_1", "hash", date(2026, 11, 20), "sub_1")
@@ -36,8 +47,9 @@ class Desk:
     def __init__(self) -> None:
         self.table, self.clock = MemoryTable(), ManualClock(NOW)
         self.intake = submit_lead(self.table, clock=self.clock)
-        self.people = CrmPeople(self.table, self.intake)
+        self.people = CrmPeople(self.table, self.intake, SettingsReader(self.table, ttl=0))
         self.records = StoredCrmRecords(self.table, seeded_ids(9))
+        self.duplicates = ReadDuplicates(self.table, Policy(), lambda: CursorSigner(b"local-signing-key"))
 
     def lead(self, **fields: Any) -> Lead:
         return self.intake(submission(**fields), CALL).lead
@@ -48,6 +60,12 @@ class Desk:
         self.table.commit(transaction)
         return result
 
+    def taken_over(self, lead: Lead, field: PersonField, value: str) -> None:
+        """A value set there comes in."""
+        person = self.people.snapshot(lead.person_id)
+        assert person is not None
+        self.commit(lambda tx: self.people.update(tx, person, {field: value}, NOW))
+
     def account(self, email: str = "asha.rao@nordlicht.example", owner: str = "rep") -> str:
         wanted = NewAccount("Nordlicht GmbH", "Weg 1", owner, email)
         return str(self.commit(lambda tx: self.records.create_account(tx, NOW, wanted)).id)
@@ -55,6 +73,14 @@ class Desk:
     def deal(self, account_id: str) -> str:
         wanted = NewOpportunity("Deal", account_id, Money(minor=100, currency="EUR"), date(2026, 12, 1), "rep")
         return str(self.commit(lambda tx: self.records.open_opportunity(tx, NOW, wanted)))
+
+    def order(self, deal_id: str, **said: Any) -> OrderForm:
+        """An order on a deal; unless told, the one that opened it."""
+        fields = {"id": "ORD_1", "created_at": NOW, "modified_at": NOW, "status_since": NOW, "account_id": "ACC_1"}
+        fields |= {"opportunity_id": deal_id, "opened_opportunity": True, "owner_id": "rep", "terms": order_terms()}
+        order = OrderForm.model_validate({**fields, **said})
+        self.commit(lambda tx: ORDERS.create(tx, order))
+        return order
 
     def remote(self, **properties: str) -> RemoteContact:
         return RemoteContact("77", properties, NOW)
@@ -101,6 +127,43 @@ def test_a_change_from_there_is_tidied_judged_and_findable(desk: Desk) -> None:
     stands = LEADS.require(desk.table, lead.id)
     assert (stands.validation_status, stands.last_name, stands.version) == (ValidationStatus.VALID, "Rao", 3)
     assert desk.lead(email="a.rao@nordlicht.example").duplicate_check is DuplicateCheck.PENDING
+
+
+@pytest.mark.mission("HUB-1", "CAP-11")
+@pytest.mark.fault("R1")
+@pytest.mark.parametrize(
+    ("field", "first", "second"),
+    [
+        (PersonField.PHONE, {"email": "", "phone": "+49 30 901820"}, {"email": "", "phone": "+49 30 901821"}),
+        (PersonField.EMAIL, {"email": "asha.rao@nordlicht.example"}, {"email": "bo@neu.example"}),
+    ],
+)
+def test_what_is_another_persons_waits_for_a_word_with_both_of_them(
+    desk: Desk, field: PersonField, first: dict[str, str], second: dict[str, str]
+) -> None:
+    """Nothing but the one value is alike, and nobody is taken for the other: both stand in the list for review."""
+    holder = desk.lead(**first)
+    lead = desk.lead(**second | {"first_name": "Bo", "last_name": "Lind", "company": "Neu", "country": "SE"})
+    assert lead.duplicate_check is DuplicateCheck.PASS
+    theirs, own = getattr(holder, field.value), getattr(lead, field.value)
+    for value in (theirs, theirs, own, theirs):
+        desk.taken_over(lead, field, value)
+    stands = LEADS.require(desk.table, lead.id)
+    assert stands.duplicate_check is DuplicateCheck.PENDING
+    assert [(told.lead_id, told.decision) for told in stands.resembles] == [(holder.id, MatchDecision.REVIEW)]
+    (waiting,) = desk.duplicates.page(10, "", CALL)[0]
+    assert {waiting.lead.id, waiting.other.id} == {lead.id, holder.id}
+    assert field.value in {part.field for part in waiting.pair.evidence}
+    assert holder_of(desk.table, field.value, _canonical(holder, field)) == holder.id
+    TellApart(desk.table, desk.clock, Policy())(waiting, CALL)
+    for value in (own, theirs):
+        desk.taken_over(lead, field, value)
+    assert LEADS.require(desk.table, lead.id).duplicate_check is DuplicateCheck.PASS, "somebody said they are two"
+    assert desk.duplicates.page(10, "", CALL)[0] == []
+
+
+def _canonical(lead: Lead, field: PersonField) -> str:
+    return lead.email if field is PersonField.EMAIL else lead.phone.replace(" ", "")
 
 
 @pytest.mark.fault("R19")
@@ -198,7 +261,7 @@ def test_a_deal_is_won_with_its_evidence_and_once(desk: Desk) -> None:
     assert (won.evidence.order_id, won.evidence.subscription_id) == ("ORD_1", "sub_1")
     account = ACCOUNTS.require(desk.table, account_id)
     assert (account.type, account.version) == (AccountType.CUSTOMER, 2)
-    desk.commit(lambda tx: desk.records.close_lost(tx, NOW, deal_id, "late"))
+    desk.commit(lambda tx: desk.records.close_lost(tx, NOW, desk.order(deal_id), "late"))
     desk.commit(lambda tx: desk.records.record_signature(tx, NOW, deal_id, EVIDENCE))
     assert OPPORTUNITIES.require(desk.table, deal_id) == won, "what is closed stays as it is"
 
@@ -221,11 +284,40 @@ def test_an_order_names_an_open_deal_of_its_own_account(desk: Desk) -> None:
     account_id = desk.account()
     deal_id = desk.deal(account_id)
     desk.records.require_open_opportunity(deal_id, account_id)
-    desk.commit(lambda tx: desk.records.close_lost(tx, NOW, deal_id, "no budget"))
+    desk.commit(lambda tx: desk.records.close_lost(tx, NOW, desk.order(deal_id), "no budget"))
     for deal, account in ((deal_id, account_id), (deal_id, "ACC_other"), ("OPP_x", account_id)):
         with pytest.raises(Invalid):
             desk.records.require_open_opportunity(deal, account)
     assert "Lost: no budget" in OPPORTUNITIES.require(desk.table, deal_id).description
+
+
+@pytest.mark.mission("ORD-2")
+def test_a_deal_ends_with_the_last_order_that_names_it(desk: Desk) -> None:
+    account_id = desk.account()
+    wanted = NewOpportunity(
+        "Deal", account_id, Money(minor=100, currency="EUR"), date(2026, 12, 1), "rep", order_id="ORD_1"
+    )
+    deal_id = str(desk.commit(lambda tx: desk.records.open_opportunity(tx, NOW, wanted)))
+    desk.commit(lambda tx: desk.records.build_on(tx, account_id, deal_id, "ORD_2"))
+    opener = desk.order(deal_id)
+    other = desk.order(deal_id, id="ORD_2", opened_opportunity=False)
+    desk.commit(lambda tx: desk.records.close_lost(tx, NOW, opener, "cancelled"))
+    assert OPPORTUNITIES.require(desk.table, deal_id).stage is OpportunityStage.PROPOSAL_SENT, "the other one goes on"
+    ended = opener.revised(NOW, status=OrderStatus.CANCELLED)
+    desk.commit(lambda tx: ORDERS.update(tx, ended))
+    desk.commit(lambda tx: desk.records.close_lost(tx, NOW, other, "rejected"))
+    assert OPPORTUNITIES.require(desk.table, deal_id).stage is OpportunityStage.CLOSED_LOST
+
+
+@pytest.mark.fault("R19")
+def test_an_order_on_a_deal_and_the_end_of_its_opener_do_not_pass_each_other(desk: Desk) -> None:
+    account_id = desk.account()
+    deal_id = desk.deal(account_id)
+    ends = begin(CALL, NOW)
+    desk.records.close_lost(ends, NOW, desk.order(deal_id), "cancelled")
+    desk.commit(lambda tx: desk.records.build_on(tx, account_id, deal_id, "ORD_2"))
+    with pytest.raises(ConditionFailed):
+        desk.table.commit(ends)
 
 
 @pytest.mark.mission("CAP-12", "SAFE-6")

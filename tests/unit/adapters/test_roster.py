@@ -44,6 +44,7 @@ def test_whoever_is_named_is_there_when_active_and_not_absent() -> None:
     desk.seconds = 30.0
     assert desk.roster.present(named) == set()
     assert desk.roster.present(set()) == set()
+    assert desk.roster.active(named) == {"rep", "away", "soon"}, "who is absent comes back, who has left does not"
 
 
 @pytest.mark.mission("LEAD-8", "CAP-12")

@@ -11,7 +11,6 @@ from revops.api.leads import LeadUseCases, add_lead_routes
 from revops.api.qualification import QualificationUseCases, add_qualification_routes
 from revops.api.records import RecordUseCases, add_record_routes
 from revops.audit import ReadAudit
-from revops.billing.queries import ReadCustomer
 from revops.crm.model import Lead
 from revops.crm.service import ReadLeads
 from revops.kernel import Principal, Role
@@ -42,7 +41,7 @@ class Desk(Conversions):
         add_lead_routes(self.api, LeadUseCases(read, self.change, counts))
         add_qualification_routes(self.api, QualificationUseCases(self.qualify))
         add_conversion_routes(self.api, ConversionUseCases(self.convert, self.undo, read))
-        records = RecordUseCases(self.table, policy, ReadCustomer(self.table), ReadAudit(self.table, policy), counts)
+        records = RecordUseCases(self.table, policy, ReadAudit(self.table, policy), counts)
         add_record_routes(self.api, records)
 
     def ask(self, method: str, path: str, user: str = "sdr-1", **body: Any) -> Answer:

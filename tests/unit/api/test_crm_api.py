@@ -13,7 +13,6 @@ from revops.api.leads import LeadUseCases, add_lead_routes
 from revops.api.records import RecordUseCases, add_record_routes
 from revops.api.settings import SettingsUseCases, add_settings_routes
 from revops.audit import ReadAudit, WriteAudit
-from revops.billing.queries import ReadCustomer
 from revops.bootstrap.registry import settings_documents
 from revops.crm.model import Account, Lead, Opportunity
 from revops.crm.service import ChangeLead, ReadLeads
@@ -49,7 +48,7 @@ class Desk:
         counts = ReadCounts(self.table, policy)
         read = ReadLeads(self.table, policy, lambda: CursorSigner(b"local-signing-key"))
         add_lead_routes(self.api, LeadUseCases(read, ChangeLead(self.table, clock, policy), counts))
-        records = RecordUseCases(self.table, policy, ReadCustomer(self.table), ReadAudit(self.table, policy), counts)
+        records = RecordUseCases(self.table, policy, ReadAudit(self.table, policy), counts)
         add_record_routes(self.api, records)
         settings = ChangeSettings(self.table, clock, policy, settings_documents(), previews(self.table, clock))
         add_settings_routes(self.api, SettingsUseCases(settings))
@@ -181,7 +180,7 @@ def test_lists_counts_and_search_over_http(desk: Desk) -> None:
 
 @pytest.mark.fault("S17", "S13")
 @pytest.mark.parametrize(
-    "path", ["/leads/", "/accounts/", "/opportunities/", "/customers/", "/audit/LEAD_", "/settings/"]
+    "path", ["/leads/", "/accounts/", "/opportunities/", "/audit/LEAD_", "/settings/"]
 )
 @pytest.mark.parametrize(
     "text", ["x" * 3000, "a|b", "👍", "USER#x", "..", "ACC_1#ACCOUNT", "' or 1=1", "CUST_" + "y" * 2100]
@@ -225,7 +224,7 @@ def test_settings_are_planned_and_applied_by_admins_and_hidden_from_all_others(d
 @pytest.mark.fault("S5")
 @pytest.mark.parametrize(
     "path",
-    ["/leads", "/leads/counts", "/leads/L", "/accounts/ACC_1", "/customers/C", "/audit/ACC_1", "/settings/scoring"],
+    ["/leads", "/leads/counts", "/leads/L", "/accounts/ACC_1", "/audit/ACC_1", "/settings/scoring"],
 )
 def test_nobody_in_particular_hears_nothing_but_that(desk: Desk, path: str) -> None:
     assert ask(desk.api, "GET", f"/api/v1{path}").status == 401

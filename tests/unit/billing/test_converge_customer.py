@@ -210,7 +210,11 @@ def test_two_first_signals_make_one_customer(bench: BillingBench) -> None:
 def test_the_same_entry_in_two_workers_at_once(bench: BillingBench) -> None:
     bench.stripe.truth[PAYER] = FAILING
     entry = bench.arrive(FAILED)
-    bench.stripe.after_fetch = lambda: bench.converge(entry, bench.call)
+
+    def meanwhile() -> None:
+        bench.converge(entry, bench.call)
+
+    bench.stripe.after_fetch = meanwhile
     bench.converge(entry, bench.call)
     assert bench.stripe.fetches == 2
     assert len(bench.profile().activity) == 1
@@ -249,15 +253,17 @@ def test_a_permanent_answer_is_dead_with_its_reason_and_replayable(bench: Billin
     assert "No such customer" in entry.reason
     bench.stripe.failure = None
     bench.stripe.truth[PAYER] = ACTIVE
-    bench.settlement.replay([entry], bench.call)
+    bench.settlement.again(entry, bench.call)
     bench.converge(entry.id, bench.call)
     assert _customer(bench).membership_status == "active"
 
 
 @pytest.mark.mission("STR-1", "STR-6")
-def test_events_that_concern_no_payer_are_kept_and_applied(bench: BillingBench) -> None:
+def test_events_that_concern_nobody_are_kept_and_ignored_aloud(bench: BillingBench) -> None:
     bench.work(event_body("evt_price", "price.created", {"id": "price_1", "object": "price"}))
-    assert bench.entry("evt_price").status is InboxStatus.APPLIED
+    entry = bench.entry("evt_price")
+    assert (entry.status, entry.reason) == (InboxStatus.IGNORED, "nothing here acts upon price.created")
+    assert bench.stripe.fetches == 0
     assert [row for row in bench.table.rows.values() if row.kind == CUSTOMER.kind] == []
 
 

@@ -81,6 +81,11 @@ def _intent(id_: str, status: str, **more: Any) -> dict[str, Any]:
     return {"id": id_, "object": "payment_intent", "status": status, "created": AT, "currency": "eur"} | more
 
 
+def _entitlement(lookup_key: str) -> dict[str, Any]:
+    id_, kind = f"ent_{lookup_key}", "entitlements.active_entitlement"
+    return {"id": id_, "object": kind, "lookup_key": lookup_key, "feature": f"feat_{lookup_key}", "livemode": False}
+
+
 def _charge(**more: Any) -> dict[str, Any]:
     return {"id": "ch_1", "object": "charge", "created": AT + 5, "amount_refunded": 0} | more
 
@@ -130,13 +135,14 @@ def _gateway(answers: Mapping[str, Any], status: int = 200, **headers: str) -> t
     return StripeReads(lambda: client), http
 
 
-def test_everything_about_a_payer_in_four_questions() -> None:
+def test_everything_about_a_payer_in_five_questions() -> None:
     gateway, http = _gateway(
         {
             "/v1/customers/cus_1": CUSTOMER,
             "/v1/subscriptions": _list(SUBSCRIPTION),
             "/v1/invoices": _list(OPEN, PAID),
             "/v1/payment_intents": _list(*INTENTS),
+            "/v1/entitlements/active_entitlements": _list(*(_entitlement(key) for key in ("sso", "api"))),
         }
     )
     facts = gateway.facts("cus_1")
@@ -145,6 +151,7 @@ def test_everything_about_a_payer_in_four_questions() -> None:
         "get /v1/subscriptions",
         "get /v1/invoices",
         "get /v1/payment_intents",
+        "get /v1/entitlements/active_entitlements",
     ]
     assert http.asked[1][1]["status"] == ["all"]
     assert (facts.account_id, facts.currency) == ("ACC_ONE", "EUR")
@@ -158,6 +165,8 @@ def test_everything_about_a_payer_in_four_questions() -> None:
         "sub_1",
     )
     assert facts.invoice_of == {"pi_invoice": "in_paid", "pi_failing": "in_open"}
+    assert facts.subscription_of == {"in_open": "sub_1"}
+    assert facts.features == ("api", "sso")
     assert facts.lifetime == {"EUR": 5000 + 300 - 200}
     assert [(payment.id, payment.succeeded) for payment in facts.payments] == [
         ("pi_invoice", True),
@@ -185,6 +194,52 @@ def test_a_payment_without_a_customer_is_its_own_payer() -> None:
         ("subscription", "sub_1", "/v1/subscriptions/sub_1", SUBSCRIPTION | {"customer": {"id": "cus_1"}}, "cus_1"),
         ("customer", "cus_1", "/none", {}, "cus_1"),
         ("price", "price_1", "/none", {}, None),
+        (
+            "dispute",
+            "du_1",
+            "/v1/disputes/du_1",
+            {"object": "dispute", "id": "du_1", "charge": {"object": "charge", "id": "ch_1", "customer": "cus_1"}},
+            "cus_1",
+        ),
+        (
+            "refund",
+            "re_1",
+            "/v1/refunds/re_1",
+            {"object": "refund", "id": "re_1", "charge": {"object": "charge", "id": "ch_1"}, "payment_intent": "pi_1"},
+            "pi_1",
+        ),
+        (
+            "subscription_schedule",
+            "sub_sched_1",
+            "/v1/subscription_schedules/sub_sched_1",
+            {"object": "subscription_schedule", "id": "sub_sched_1", "customer": "cus_1"},
+            "cus_1",
+        ),
+        (
+            "billing.credit_grant",
+            "credgr_1",
+            "/v1/billing/credit_grants/credgr_1",
+            {"object": "billing.credit_grant", "id": "credgr_1", "customer": "cus_1"},
+            "cus_1",
+        ),
+        (
+            "billing.credit_balance_transaction",
+            "cbtxn_1",
+            "/v1/billing/credit_balance_transactions/cbtxn_1",
+            {
+                "object": "billing.credit_balance_transaction",
+                "id": "cbtxn_1",
+                "credit_grant": {"object": "billing.credit_grant", "id": "credgr_1", "customer": "cus_1"},
+            },
+            "cus_1",
+        ),
+        (
+            "billing.alert",
+            "alrt_1",
+            "/v1/billing/alerts/alrt_1",
+            {"object": "billing.alert", "id": "alrt_1", "usage_threshold": {"filters": [{"customer": "cus_1"}]}},
+            "cus_1",
+        ),
     ],
 )
 def test_who_pays_for_an_object(
@@ -193,6 +248,34 @@ def test_who_pays_for_an_object(
     gateway, http = _gateway({path: answer})
     assert gateway.payer_of(object_type, object_id) == payer
     assert len(http.asked) <= 1
+
+
+@pytest.mark.mission("STR-1")
+def test_a_report_about_a_meter_is_fetched_by_its_event() -> None:
+    error = {
+        "code": "timestamp_too_far_in_past",
+        "error_count": 3,
+        "sample_errors": [{"request": {"identifier": "u-1"}}],
+    }
+    event = {
+        "id": "evt_m",
+        "object": "v2.core.event",
+        "type": "v1.billing.meter.error_report_triggered",
+        "created": "2026-11-01T08:00:10.000Z",
+        "livemode": False,
+        "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"},
+        "data": {
+            "developer_message_summary": "There are 3 invalid events",
+            "reason": {"error_count": 3, "error_types": [error]},
+            "validation_start": "2026-11-01T08:00:00.000Z",
+            "validation_end": "2026-11-01T08:00:10.000Z",
+        },
+    }
+    gateway, http = _gateway({"/v2/core/events/evt_m": event})
+    errors = gateway.meter_errors("evt_m")
+    assert [asked for asked, _, _ in http.asked] == ["get /v2/core/events/evt_m"]
+    assert (errors.meter_id, errors.count, errors.start) == ("mtr_1", 3, START)
+    assert (dict(errors.codes), errors.samples) == ({"timestamp_too_far_in_past": 3}, ("u-1",))
 
 
 @pytest.mark.mission("STR-6")

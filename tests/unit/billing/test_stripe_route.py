@@ -62,7 +62,11 @@ def test_the_sample_is_stored_and_its_worker_message_settles_it(bench: BillingBe
     assert _post(bench) == (200, {"received": True})
     assert _post(bench) == (200, {"received": True})
     batch = json.loads((SAMPLES / "stripe_worker.json").read_text())
-    outcome = handle_messages(batch, lambda message, _: bench.converge(message["inbox_id"], system_call("worker")))
+
+    def settle(message: dict[str, Any], _: int) -> None:
+        bench.converge(message["inbox_id"], system_call("worker"))
+
+    outcome = handle_messages(batch, settle)
     assert outcome == {"batchItemFailures": []}
     assert bench.entry("evt_1SampleFailedInvoice").status is InboxStatus.APPLIED
     assert len(bench.profile("cus_SampleCustomer").activity) == 1

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from revops.bus import ConsumeEvent
-from revops.bus.reactions import joined, lead_reactions, notice_reactions, order_reactions
+from revops.bus.reactions import (
+    joined,
+    lead_reactions,
+    notice_reactions,
+    order_reactions,
+    qualification_reactions,
+)
 from revops.kernel import Invalid
 
 
@@ -51,6 +57,31 @@ def test_what_an_event_sets_going(name: str, data: dict[str, Any], reaction: tup
     world = Reactions()
     world.consume(envelope(name, **data))
     assert world.done == [reaction]
+
+
+@pytest.mark.mission("LEAD-6")
+@pytest.mark.parametrize(
+    ("name", "data", "looked_at"),
+    [
+        ("LeadCreated", {"lead_id": "L"}, True),
+        ("LeadScoreChanged", {"lead_id": "L"}, True),
+        ("LeadStatusChanged", {"lead_id": "L", "status": "Recycled"}, True),
+        ("RecordRedriven", {"record": "LEAD#L|LEAD", "kind": "LEAD"}, True),
+        ("RecordRedriven", {"record": "ORDER#L|ORDER", "kind": "ORDER"}, False),
+        ("LeadAssigned", {"lead_id": "L"}, False),
+    ],
+)
+def test_what_may_nominate_a_lead_has_it_looked_at(name: str, data: dict[str, Any], looked_at: bool) -> None:
+    """A status too: a lead that is worked on once more was not looked at while it was closed."""
+    seen: list[tuple[str, str]] = []
+
+    def nominate(lead_id: str, cause: str) -> str:
+        seen.append((lead_id, cause))
+        return "nominated"
+
+    said = ConsumeEvent(qualification_reactions(lambda: nominate))(envelope(name, **data))  # type: ignore[arg-type,return-value]
+    assert seen == ([("L", "E:1:x")] if looked_at else [])
+    assert said == ("nominated" if looked_at else "no reaction")
 
 
 @pytest.mark.mission("CRM-7", "USE-4")

@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from revops.channels.form import StoredForm, submit_once
-from revops.crm.store import submissions_of
 from revops.crm.submission import FormSubmission
 from revops.inbox import INBOX, InboxStatus
 from revops.inbox.store import entries_about
 from revops.kernel import Invalid, Unavailable
 from revops.table import Transaction
 from tests.builders.channels import Channels
-from tests.builders.crm import CALL
+from tests.builders.crm import CALL, submissions_of
 from tests.builders.memory_table import MemoryTable
 
 PERSON: dict[str, Any] = {

@@ -5,18 +5,19 @@ from typing import Any
 
 import pytest
 
+from revops.access import Policy
 from revops.channels.mail import MailRules, ReceiveMail, TakeMail
 from revops.channels.touch import Touch
 from revops.channels.worker import S3, SettleMessage
 from revops.crm.activities import activities_about
 from revops.crm.consent import CONSENTS
 from revops.crm.engagement import RecordEngagement
+from revops.crm.merging import MergeLeads
 from revops.crm.model import Lead, ValidationStatus
 from revops.crm.store import LEADS
 from revops.inbox import INBOX, InboxStatus, ReceiveSignal, Settlement
 from revops.kernel import CallContext, NotFound, Principal, Role
 from revops.settings import SettingsReader
-from revops.table import begin
 from tests.builders.blobs import MemoryBlobs
 from tests.builders.channels import WaitingQueue
 from tests.builders.clock import ManualClock, seeded_ids
@@ -46,8 +47,8 @@ class Desk:
         self.settings = _Rules(self.table, MailRules(**rules))
         settlement = Settlement(self.table, self.clock, MemoryBlobs(), "r1")
         receive = ReceiveMail(ReceiveSignal(self.table, self.clock, MemoryBlobs()))
-        touch = Touch(self.table, self.clock, submit_lead(self.table, clock=self.clock), settlement)
-        self.take = TakeMail(self, touch, RecordEngagement(self.table, self.clock), self.settings)
+        self.touch = Touch(self.table, self.clock, submit_lead(self.table, clock=self.clock), settlement)
+        self.take = TakeMail(self, self.touch, RecordEngagement(self.table, self.clock), self.settings)
         self.worker = SettleMessage(settlement, {"mail": lambda: self.take}, {S3: lambda: receive}, WaitingQueue())
 
     def head(self, bucket: str, key: str, limit: int) -> bytes:
@@ -68,6 +69,12 @@ class Desk:
 
     def leads(self) -> list[Lead]:
         return [LEADS.load(row) for row in self.table.rows.values() if row.kind == "LEAD"]
+
+    def somebody_else(self) -> Lead:
+        """Another lead, who sent no mail."""
+        submit = submit_lead(self.table, clock=self.clock, ids=seeded_ids(7))
+        said = submission(email="other@nordlicht.example", first_name="Zoe", last_name="Quist", phone="")
+        return submit(said, CALL).lead
 
     def reasons(self) -> list[str]:
         entries = [INBOX.load(row) for row in self.table.rows.values() if row.kind == INBOX.kind]
@@ -201,11 +208,27 @@ def test_a_mail_of_a_lead_that_was_merged_stands_on_the_timeline_of_the_survivor
     desk = Desk()
     desk.arrives(mail())
     [lead] = desk.leads()
-    other = submit_lead(desk.table, clock=desk.clock, ids=seeded_ids(7))(
-        submission(email="other@nordlicht.example", first_name="Zoe", last_name="Quist", phone=""), CALL
-    ).lead
-    merged = begin(CALL, desk.clock.now())
-    LEADS.update(merged, lead.revised(desk.clock.now(), merged_into=other.id))
-    desk.table.commit(merged)
+    other = desk.somebody_else()
+    MergeLeads(desk.table, desk.clock, Policy())(other.id, lead.id, CALL)
     desk.arrives(mail("more", message_id="<m-2@nordlicht.example>"), key="2")
     assert [each.content for each in activities_about(desk.table, other.id)] == ["more"]
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.fault("R19")
+def test_a_lead_that_is_merged_while_its_mail_is_taken_leaves_the_mail_to_the_survivor() -> None:
+    """The lead was found before the merge; what is recorded after it stands on the survivor."""
+    desk = Desk()
+    other = desk.somebody_else()
+    found: list[str] = []
+
+    def merged_meanwhile(lead_id: str, event: str, ref: str, call: CallContext) -> bool:
+        MergeLeads(desk.table, desk.clock, Policy())(other.id, lead_id, CALL)
+        found.append(lead_id)
+        return RecordEngagement(desk.table, desk.clock)(lead_id, event, ref, call)
+
+    desk.take = TakeMail(desk, desk.touch, merged_meanwhile, desk.settings)
+    assert desk.arrives(mail("words", In_Reply_To="<x@revops.example>")) == "mail on the timeline"
+    assert [each.content for each in activities_about(desk.table, other.id)] == ["words"]
+    assert activities_about(desk.table, found[0]) == []
+    assert desk.reasons() == []

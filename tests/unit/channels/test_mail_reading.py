@@ -167,6 +167,34 @@ def test_noise_is_read_as_something(seed: int) -> None:
     assert len(found.text) <= 10_000
 
 
+_FAILED, _PASSED = "spf=fail; dmarc=fail header.from=revops.example", "spf=pass; dmarc=pass"
+
+
+@pytest.mark.fault("S9")
+@pytest.mark.parametrize(
+    ("results", "forged"),
+    [
+        ([f"amazonses.com; {_FAILED}"], True),
+        ([f"AmazonSES.com 1; {_FAILED}"], True),
+        ([f"amazonses.com; {_PASSED}"], False),
+        ([f"mx.elsewhere.example; {_FAILED}"], False),
+        ([f"amazonses.com.elsewhere.example; {_FAILED}"], False),
+        ([f"amazonses.com; {_PASSED}", f"mx.elsewhere.example; {_FAILED}"], False),
+        ([f"mx.elsewhere.example; {_FAILED}", f"amazonses.com; {_PASSED}"], False),
+        ([f"amazonses.com; {_FAILED}", f"mx.elsewhere.example; {_PASSED}"], True),
+        ([f"mx.elsewhere.example; {_PASSED}", f"amazonses.com; {_FAILED}"], True),
+        ([f"amazonses.com; {_FAILED}", f"amazonses.com; {_PASSED}"], True),  # the lower one came with the mail
+        ([f"amazonses.com; {_PASSED}", f"amazonses.com; {_FAILED}"], False),
+        ([], False),
+    ],
+)
+def test_only_what_the_receiving_service_itself_found_says_that_a_mail_is_forged(
+    results: list[str], forged: bool
+) -> None:
+    heads = "".join(f"Authentication-Results: {result}\r\n" for result in results)
+    assert read(f"{heads}From: bob@revops.example\r\n\r\nHi".encode()).forged is forged
+
+
 @pytest.mark.fault("R12")
 @pytest.mark.parametrize("head", ["To", "Content-Type", "Subject", "Reply-To"])
 def test_a_header_of_comments_in_comments_costs_only_itself(head: str) -> None:

@@ -13,11 +13,10 @@ from revops.adapters.twilio_calls import silence, twiml
 from revops.adapters.twilio_signature import twilio_signature
 from revops.channels.calls import VoiceRules
 from revops.crm.activities import ActivityOutcome
-from revops.crm.store import submissions_of
 from revops.inbox import InboxStatus
 from revops.kernel import Invalid, Unavailable
 from tests.builders.channels import Channels
-from tests.builders.crm import CALL
+from tests.builders.crm import CALL, submissions_of
 
 pytestmark = pytest.mark.mission("CAP-3")
 URL = "https://api.example.com/webhooks/twilio/voice"

@@ -15,13 +15,13 @@ from revops.channels.messages import DeliveryStatus
 from revops.channels.whatsapp import WhatsappRules, is_stop, noted
 from revops.crm.activities import ACTIVITIES, Activity, ActivityType, activity_id
 from revops.crm.consent import refusal
-from revops.crm.store import LEADS, submissions_of
+from revops.crm.store import LEADS
 from revops.crm.submission import ConsentStatement
 from revops.inbox import InboxStatus
 from revops.kernel import Invalid, Unavailable
 from revops.table import Transaction, begin
 from tests.builders.channels import Channels
-from tests.builders.crm import CALL, submission
+from tests.builders.crm import CALL, submission, submissions_of
 
 pytestmark = pytest.mark.mission("CAP-2")
 SENDER, NUMBER = "4915112345678", "493090182000"

@@ -27,7 +27,7 @@ from revops.crm.model import (
 from revops.crm.policies.conversion import budget_amount, candidates, expected_close, the_one
 from revops.crm.policies.qualification import QualificationRules
 from revops.crm.service import LeadChange, LeadQuery, ReadLeads
-from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, submissions_of
+from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES
 from revops.crm.tasks import TASKS
 from revops.kernel import (
     CallContext,
@@ -44,7 +44,7 @@ from revops.kernel import (
 from revops.table import CursorSigner, Transaction, begin, holder_of
 from tests.builders.clock import seeded_ids
 from tests.builders.conversion import SDR, Cut, CuttingTable, Desk, documents, listed
-from tests.builders.crm import CALL, submission
+from tests.builders.crm import CALL, submission, submissions_of
 from tests.builders.memory_table import MemoryTable
 
 REP = CallContext(Principal("rep", Role.SALES_REP))

@@ -8,13 +8,13 @@ from revops.crm.consent import CONSENTS
 from revops.crm.model import Channel, DuplicateCheck, SpamScore, ValidationStatus
 from revops.crm.reading import Reading
 from revops.crm.rechecking import RecheckLead
-from revops.crm.store import LEADS, MATCH, match_key, submissions_of
+from revops.crm.store import LEADS, MATCH, match_key
 from revops.crm.submission import AttributionClaim, ConsentStatement
 from revops.kernel import Conflict, Invalid
 from revops.settings import SettingsReader
 from revops.table import Delete, Key, Row, Transaction
 from tests.builders.clock import ManualClock, seeded_ids
-from tests.builders.crm import CALL, FixedRoster, submission, submit_lead
+from tests.builders.crm import CALL, FixedRoster, submission, submissions_of, submit_lead
 from tests.builders.memory_table import MemoryTable
 
 

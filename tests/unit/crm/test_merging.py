@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from revops.access import Policy
+from revops.crm.activities import ActivityType, LogActivity, NewActivity, ReadTimeline
 from revops.crm.consent import CONSENTS, Consent, RecordConsent, SendGate
 from revops.crm.duplicates import PAIRS, pair_id
 from revops.crm.intake import SubmitLead
@@ -15,14 +16,15 @@ from revops.crm.merging import MERGES, MergeLeads, UndoMerge
 from revops.crm.model import Channel, DuplicateCheck, Lead, LeadStatus, ValidationStatus
 from revops.crm.rechecking import RecheckLead
 from revops.crm.rescoring import RescoreLeads
+from revops.crm.response import EscalateMissed, WatchResponse, response_key
 from revops.crm.service import ChangeLead, LeadChange, LeadQuery, ReadLeads
-from revops.crm.store import LEADS, current_person, person_key, submissions_of
+from revops.crm.store import LEADS, current_person, person_key
 from revops.crm.submission import ConsentStatement
 from revops.kernel import CallContext, Forbidden, NotFound, Principal, Refused, Role, Unavailable
 from revops.settings import SettingsReader
 from revops.table import CursorSigner, Row, Transaction, begin, holder_of
-from tests.builders.clock import ManualClock
-from tests.builders.crm import CALL, FixedRoster, submission, submit_lead
+from tests.builders.clock import ManualClock, seeded_ids
+from tests.builders.crm import CALL, FixedRoster, submission, submissions_of, submit_lead
 from tests.builders.memory_table import MemoryTable
 
 NO = (ConsentStatement(channel="email", granted=False),)
@@ -45,6 +47,9 @@ class Desk:
         self.change = ChangeLead(self.table, self.clock, Policy())
         self.recheck = RecheckLead(self.table, self.clock, self.settings)
         self.say = RecordConsent(self.table, self.clock, sleep=lambda _: None)
+        self.watch = WatchResponse(self.table, self.clock)
+        self.escalate = EscalateMissed(self.table, self.clock)
+        self.timeline = ReadTimeline(self.table, Policy(), lambda: CursorSigner(b"local-signing-key"))
 
     def lead(self, **said: Any) -> Lead:
         self.clock.advance(minutes=1)
@@ -249,6 +254,8 @@ def test_undone_at_once_everything_is_as_it_was() -> None:
     desk = Desk()
     first, second = desk.two()
     desk.recheck(second.id, "event-1")
+    for lead in (first, second):
+        desk.watch(lead, CALL)
     assert desk.now(second).duplicate_check is DuplicateCheck.PENDING
     before = desk.facts()
     record = desk.merge(first.id, second.id, CALL)
@@ -265,6 +272,72 @@ def test_undone_at_once_everything_is_as_it_was() -> None:
     assert after == before
     assert desk.undo(record.id, CALL) == undone, "undoing again is the same undoing"
     assert holder_of(desk.table, "email", "asha.rao@gmail.com") == second.id
+
+
+@pytest.mark.mission("CAP-11", "CAP-14")
+def test_a_restored_lead_is_watched_again_for_its_target() -> None:
+    """It left the due index when it was looked at as a merged one; nobody has been in touch with it all the same."""
+    desk = Desk()
+    first, second = desk.two()
+    for lead in (first, second):
+        desk.watch(lead, CALL)
+    record = desk.merge(first.id, second.id, CALL)
+    desk.clock.advance(days=3)
+    assert desk.escalate("p1") == {"looked_at": 2, "missed": 1}
+    assert response_key(second.id) not in desk.table.rows
+    desk.undo(record.id, CALL)
+    assert desk.escalate("p2") == {"looked_at": 1, "missed": 1}
+    assert desk.now(second).response != second.response
+    desk.clock.advance(days=3)
+    assert desk.escalate("p3") == {"looked_at": 0, "missed": 0}
+
+
+@pytest.mark.mission("CAP-11", "CAP-14")
+def test_a_survivor_whose_touch_was_the_other_leads_is_watched_again_and_the_touched_one_is_not() -> None:
+    desk = Desk()
+    first, second = desk.two()
+    desk.watch(first, CALL)
+    touched = desk.change(second.id, LeadChange(version=1, status=LeadStatus.CONTACTED), CALL)
+    record = desk.merge(first.id, second.id, CALL)
+    desk.clock.advance(days=3)
+    assert desk.escalate("p1") == {"looked_at": 1, "missed": 0}
+    desk.undo(record.id, CALL)
+    assert desk.escalate("p2") == {"looked_at": 1, "missed": 1}
+    assert desk.now(first).response != first.response
+    assert desk.now(second).response == touched.response
+
+
+@pytest.mark.mission("CAP-11", "CRM-5")
+def test_the_survivors_timeline_shows_what_was_done_with_all_that_were_merged_into_it() -> None:
+    desk = Desk()
+    leads = [desk.lead(email=f"asha.rao@p{n}.example", phone="") for n in range(3)]
+    log = LogActivity(desk.table, desk.clock, seeded_ids(6), Policy())
+    subjects: list[str] = []
+    for number in range(7):
+        desk.clock.advance(minutes=1)
+        subjects.insert(0, f"Note {number}")
+        log(NewActivity(type=ActivityType.NOTE, about=leads[number % 3].id, subject=f"Note {number}"), CALL)
+    first = desk.merge(leads[1].id, leads[0].id, CALL)
+    last = desk.merge(leads[2].id, leads[1].id, CALL)
+    for limit in (1, 2, 3, 25):
+        assert _subjects(desk, leads[2], limit) == subjects
+    assert _subjects(desk, leads[0], 25) == ["Note 6", "Note 3", "Note 0"], "the merged lead shows its own"
+    desk.undo(last.id, CALL)
+    assert _subjects(desk, leads[2], 25) == ["Note 5", "Note 2"]
+    assert _subjects(desk, leads[1], 2) == ["Note 6", "Note 4", "Note 3", "Note 1", "Note 0"]
+    desk.undo(first.id, CALL)
+    assert _subjects(desk, leads[1], 25) == ["Note 4", "Note 1"]
+
+
+def _subjects(desk: Desk, lead: Lead, limit: int) -> list[str]:
+    found, cursor = list[str](), ""
+    while True:
+        page = desk.timeline(lead.id, limit, cursor, CALL)
+        assert len(page.activities) <= limit
+        found += [activity.subject for activity in page.activities]
+        cursor = page.next_cursor
+        if not cursor:
+            return found
 
 
 @pytest.mark.mission("CAP-11")

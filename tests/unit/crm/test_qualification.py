@@ -14,7 +14,7 @@ from revops.crm.policies.qualification import QualificationRules, RiskLevel, ris
 from revops.crm.qualification import ClosingGiven, OutcomeGiven, QualificationGiven
 from revops.crm.service import LeadChange
 from revops.crm.store import LEADS
-from revops.crm.tasks import TASKS, tasks_about
+from revops.crm.tasks import TASKS
 from revops.kernel import CallContext, Forbidden, Invalid, NotFound, Principal, Refused, Role, VersionConflict
 from revops.table import Transaction, begin
 from tests.builders.conversion import SDR, Desk
@@ -287,7 +287,7 @@ def test_a_score_of_seventy_nominates_once_with_a_task_for_the_owner(desk: Desk)
     lead = desk.lead(authority_level=None)
     assert scored(desk, lead, 69) == ""
     assert scored(desk, lead, 70) == "lead nominated"
-    task = tasks_about(desk.table, lead.id)[0]
+    [task] = [TASKS.load(row) for row in desk.kinds(TASKS.kind) if TASKS.load(row).related_to == lead.id]
     assert (task.assignee_id, task.owner_id, task.origin) == ("sdr-1", "sdr-1", f"nomination:{lead.id}:1")
     assert (task.due_at - desk.clock.now()).total_seconds() == 24 * 3600
     for score in (71, 69, 70, 60, 99):  # about the threshold, and not well below it

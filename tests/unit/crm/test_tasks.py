@@ -19,7 +19,6 @@ from revops.crm.tasks import (
     TaskChange,
     TaskQuery,
     TaskStatus,
-    tasks_about,
 )
 from revops.kernel import CallContext, Forbidden, Invalid, NotFound, Principal, Role, VersionConflict
 from revops.table import CursorSigner, begin
@@ -84,7 +83,6 @@ def test_lists_show_open_ones_first_then_by_due_time(desk: Desk) -> None:
     desk.done(finished)
     expected = [soon.id, late.id, finished.id]
     assert desk.ids() == desk.ids(about=desk.lead.id) == desk.ids(BOSS, scope="team") == expected
-    assert [task.id for task in tasks_about(desk.table, desk.lead.id)] == expected
     assert desk.ids(status=TaskStatus.DONE) == [finished.id]
     assert desk.ids(BOSS) == []
     first = desk.read.list(TaskQuery(limit=2), SDR)

@@ -3,7 +3,7 @@
 import pytest
 
 from revops.crm.model import Account, Lead
-from revops.crm.policies.assignment import AssignmentRules, Territory
+from revops.crm.policies.assignment import UNASSIGNED, AssignmentRules, Territory
 from revops.crm.store import ACCOUNTS
 from revops.crm.tickets import TICKET, BlockTickets, LeaseTickets, Pool, SingleTickets, ticket_key
 from revops.kernel import Unavailable
@@ -84,6 +84,29 @@ def test_a_block_that_runs_out_is_leased_one_more() -> None:
     assert [desk.number(desk.lead(block)) for _ in range(4)] == [0, 1, 2, 3]
     block.close()
     assert [row for row in desk.table.rows if row.sk.startswith("BLOCK#")] == []
+
+
+def test_a_holder_that_goes_on_keeps_what_is_on_its_way_and_looks_nothing_up() -> None:
+    desk = Desk()
+    block = desk.block("IMP_1", 2)
+    first, flying = desk.lead(block), begin(CALL, desk.clock.now())
+    assert block.take(flying, "sdr", "LEAD_FLYING") == 1
+    block.committed([first.id])
+    block.expect({"sdr": 3})
+    assert [desk.number(desk.lead(block)) for _ in range(2)] == [2, 3]
+    desk.table.commit(flying)
+    block.close(committed=True)
+    assert (desk.pool().next, desk.pool().back) == (5, ((4, 4),))
+
+
+def test_what_was_on_its_way_when_its_holder_died_comes_back() -> None:
+    desk = Desk()
+    killed = desk.block("IMP_1", 1)
+    killed.take(begin(CALL, desk.clock.now()), "sdr", "LEAD_FLYING")
+    killed.expect({"sdr": 1})
+    assert desk.number(desk.lead(killed)) == 1
+    again = desk.block("IMP_1", 2)
+    assert [desk.number(desk.lead(again)) for _ in range(2)] == [0, 2]
 
 
 def test_a_holder_that_was_killed_finds_its_block_again() -> None:
@@ -227,6 +250,17 @@ def test_an_absent_owner_is_better_than_nobody() -> None:
     assert empty(submission(), CALL).lead.owner_id == "rep-1"
 
 
+def test_an_account_owner_who_has_left_gets_no_lead_and_it_waits_for_a_manager() -> None:
+    desk = Desk()
+    _with_account(desk, "rep-1")
+    empty = submit_lead(desk.table, clock=desk.clock, roster=FixedRoster(gone={"rep-1"}))
+    lead = empty(submission(), CALL).lead
+    assert (lead.owner_id, lead.account_id, lead.assignment.rule) == (UNASSIGNED, "ACC_1", "none present")
+    assert "ACC_1, whose owner is absent; nobody is there to take it" in lead.assignment.explanation
+    others = submit_lead(desk.table, clock=desk.clock, roster=FixedRoster("a", gone={"rep-1"}), ids=seeded_ids(8))
+    assert others(submission(email="bo@nordlicht.example", last_name="Lind", phone=""), CALL).lead.owner_id == "a"
+
+
 def test_a_territory_may_name_people_of_any_role_and_skips_the_absent() -> None:
     desk = Desk()
     rules = AssignmentRules(
@@ -240,3 +274,15 @@ def test_a_territory_may_name_people_of_any_role_and_skips_the_absent() -> None:
     roster = FixedRoster("a", away={"rep-1"})
     lead = submit_lead(desk.table, clock=desk.clock, roster=roster)(submission(), CALL).lead
     assert (lead.owner_id, lead.assignment.rule) == ("rep-2", "territory de")
+
+
+def test_a_lead_that_went_to_its_accounts_owner_took_no_ticket_and_costs_the_block_none() -> None:
+    desk = Desk()
+    _with_account(desk, "rep-1")
+    block = desk.block("import", 2)
+    owned = desk.submit(submission(), CALL, block).lead
+    assert owned.owner_id == "rep-1"
+    shared = desk.lead(block)
+    block.committed([owned.id, shared.id])
+    block.close(committed=True)
+    assert desk.lead().owner_id != shared.owner_id

@@ -1,15 +1,15 @@
 """A signal is stored once, settled once, and can be replayed at any later time."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from revops.inbox import INBOX, InboxEntry, InboxStatus, ReceiveSignal, Settlement, Signal, inbox_id
 from revops.inbox.service import MAX_INLINE
-from revops.inbox.store import KEEP, entries_about, entries_between
+from revops.inbox.store import KEEP, entries_about, received_between
 from revops.kernel import NotFound, Unavailable
-from revops.table import ConditionFailed, begin
+from revops.table import ConditionFailed, begin, query_all
 from revops.table.transaction import MAX_DOC
 from tests.builders.clock import ManualClock
 from tests.builders.crm import CALL
@@ -114,12 +114,18 @@ def test_dead_with_its_reason_and_replayed(desk: Desk) -> None:
     desk.settlement.dead(desk.entry(), "r" * 5_000, CALL)
     dead = desk.entry()
     assert (dead.status, len(dead.reason), dead.waiting) == (InboxStatus.DEAD, 1_000, False)
-    assert desk.settlement.replay([dead], CALL) == 1
+    desk.settlement.again(dead, CALL, delay_seconds=40)
     again = desk.entry()
     assert (again.status, again.attempts, again.reason) == (InboxStatus.RECEIVED, 1, "")
-    assert desk.settlement.replay([again], CALL) == 0, "it waits already"
+    assert again.delay_seconds == 40
     desk.apply(again)
-    assert desk.settlement.replay([desk.entry()], CALL) == 1
+    desk.settlement.again(desk.entry(), CALL)
+    assert (desk.entry().waiting, desk.entry().delay_seconds) == (True, 0)
+
+
+def _between(desk: Desk, start: datetime, end: datetime) -> list[InboxEntry]:
+    partitions = received_between("stripe", start, end).values()
+    return [INBOX.load(row) for query in partitions for row in query_all(desk.table, query)]
 
 
 @pytest.mark.mission("STR-6")
@@ -130,9 +136,9 @@ def test_replayed_by_object_and_by_window(desk: Desk) -> None:
         desk.get(f"hs_{n}", provider="hubspot")
         desk.clock.advance(hours=10)
     assert [entry.event_id for entry in entries_about(desk.table, "stripe", "cus_1")] == ["evt_1", "evt_3", "evt_5"]
-    window = entries_between(desk.table, "stripe", start + timedelta(hours=10), start + timedelta(hours=40))
+    window = _between(desk, start + timedelta(hours=10), start + timedelta(hours=40))
     assert sorted(entry.event_id for entry in window) == ["evt_1", "evt_2", "evt_3", "evt_4"]
-    assert list(entries_between(desk.table, "stripe", start - timedelta(days=9), start - timedelta(days=1))) == []
+    assert _between(desk, start - timedelta(days=9), start - timedelta(days=1)) == []
 
 
 def test_an_entry_that_is_not_there(desk: Desk) -> None:

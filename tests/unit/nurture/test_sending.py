@@ -5,14 +5,29 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from pydantic import ValidationError
 
 from revops.crm.store import LEADS
 from revops.kernel import Refused, Unavailable
 from revops.nurture.model import LAST_ATTEMPT, EnrolmentStatus, StepStatus
 from revops.nurture.ports import OutcomeUnknown
+from revops.nurture.running import RUN
 from revops.nurture.sending import SILENT
-from revops.nurture.store import MESSAGES, SENT_AS
-from revops.table import ConditionFailed, Failure, Key, Throttled, Transaction, holder_of
+from revops.nurture.store import ENROLMENTS, MESSAGES, SENT_AS, TOPIC, enrolment_key
+from revops.table import (
+    ABSENT,
+    ConditionFailed,
+    Failure,
+    Key,
+    Page,
+    Query,
+    Row,
+    Throttled,
+    Transaction,
+    begin,
+    due_index,
+    holder_of,
+)
 from revops.table.transaction import operation_key
 from tests.builders.crm import CALL
 from tests.builders.nurture import Nurture, mail, task, whatsapp
@@ -239,6 +254,53 @@ def test_one_that_breaks_holds_no_other_up(nurture: Nurture) -> None:
     with pytest.raises(TypeError):
         nurture.run("1")
     assert sorted(nurture.outcomes(lead)["m"] for lead in leads) == ["sending", "sent", "sent"]
+
+
+def _break(nurture: Nurture, number: int) -> None:
+    """Enrolments that nobody can read stand before everybody else in every shard of the due index."""
+    transaction = begin(CALL, nurture.clock.now())
+    for n in range(number):
+        key = enrolment_key(f"broken-{n}")
+        index = {"due": due_index(TOPIC, nurture.clock.now() - timedelta(days=1), key)}
+        transaction.put(Row(pk=key.pk, sk=key.sk, kind=ENROLMENTS.kind, doc="{}", index=index), ABSENT)
+        if n % 100 == 99 or n == number - 1:
+            nurture.table.commit(transaction)
+            transaction = begin(CALL, nurture.clock.now())
+
+
+@pytest.mark.fault("R12")
+def test_any_number_that_break_hold_no_other_up(nurture: Nurture) -> None:
+    """They stay due and are the oldest in every run: those behind them come all the same."""
+    _break(nurture, 1_000)
+    leads = [nurture.enrolled(email=f"p{n}@x{n}.example", phone="", last_name=f"N{n}") for n in range(5)]
+    with pytest.raises(ValidationError):
+        nurture.run("1")
+    assert [nurture.outcomes(lead)["m"] for lead in leads] == ["sent"] * 5
+    with pytest.raises(ValidationError):
+        nurture.run("2")
+    assert nurture.sender.calls == 5
+
+
+@pytest.mark.fault("R12")
+def test_those_that_break_are_passed_by_for_as_long_as_a_run_lasts(nurture: Nurture) -> None:
+    _break(nurture, 1_000)
+    plain_get, plain_query = nurture.table.get, nurture.table.query
+    asked: list[str] = []
+
+    def slow_get(key: Key, consistent: bool = True) -> Row | None:
+        nurture.clock.advance(seconds=0.15)
+        return plain_get(key, consistent)
+
+    def counted_query(query: Query) -> Page:
+        asked.append(query.pk)
+        return plain_query(query)
+
+    nurture.table.get, nurture.table.query = slow_get, counted_query  # type: ignore[method-assign]
+    began = nurture.clock.now()
+    with pytest.raises(ValidationError):
+        nurture.run("1")
+    assert nurture.clock.now() - began <= RUN + timedelta(seconds=1)
+    assert len([pk for pk in asked if pk.startswith("DUE#")]) == 4, "once the time is up nothing more is read"
 
 
 def test_a_run_ends_in_time_and_the_next_goes_on(nurture: Nurture) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from revops.access import Policy
 from revops.inbox import InboxStatus, ReceiveSignal, Settlement, Signal
-from revops.inbox.replay import ReplayRequest, ReplaySignals
+from revops.inbox.replay import PER_SECOND, ReplayRequest, ReplaySignals
 from revops.inbox.store import INBOX, entries_about, inbox_id
 from revops.kernel import CallContext, Invalid, NotFound, Principal, Role, system_call
 from revops.stream import KeepDeadLetter
 from revops.stream.dead_letters import SOURCE, ReadDeadLetters
-from revops.table import begin
+from revops.table import Contention, CursorSigner, Transaction, begin
 from tests.builders.blobs import MemoryBlobs
 from tests.builders.clock import ManualClock
 from tests.builders.crm import CALL
@@ -23,16 +23,17 @@ SYSTEM = system_call("tests")
 class Desk:
     """An inbox with three settled entries, a minute apart, handled by two releases."""
 
-    def __init__(self) -> None:
+    def __init__(self, entries: int = 3) -> None:
         self.table, self.clock, self.blobs = MemoryTable(), ManualClock(), MemoryBlobs()
         self.start = self.clock.now()
         receive = ReceiveSignal(self.table, self.clock, self.blobs)
-        for number, subject in enumerate(("cus_1", "cus_2", "cus_1")):
-            receive(Signal("stripe", f"evt_{number}", "invoice.paid", subject, "{}"), SYSTEM)
+        for number in range(entries):
+            subject = "cus_2" if number == 1 else "cus_1"
+            receive(Signal("stripe", f"evt_{number}", "invoice.paid", subject, "{}", f"in_{number}"), SYSTEM)
             self._settle(number, "release 7" if number < 2 else "release 8", dead=number == 1)
             self.clock.advance(minutes=1)
         settlement = Settlement(self.table, self.clock, self.blobs, "release 9")
-        self.replay = ReplaySignals(self.table, self.clock, Policy(), settlement)
+        self.replay = ReplaySignals(self.table, self.clock, Policy(), settlement, lambda: CursorSigner(b"key"))
 
     def _settle(self, number: int, release: str, *, dead: bool) -> None:
         settlement = Settlement(self.table, self.clock, self.blobs, release)
@@ -86,6 +87,65 @@ def test_what_waits_already_is_not_handed_over_twice() -> None:
     assert desk.replay(request, CALL).replayed == 2
     assert desk.replay(request, CALL).replayed == 0
     assert all(entry.attempts == 1 for entry in entries_about(desk.table, "stripe", "cus_1"))
+
+
+@pytest.mark.mission("STR-6")
+@pytest.mark.parametrize(
+    ("wanted", "again"),
+    [
+        ({"handler_version": "release 7"}, ["evt_0", "evt_1"]),
+        ({"handler_version": "release 9"}, []),
+        ({"handler_version": "release 7", "outcome": "Applied"}, ["evt_0"]),
+        ({"subject": "in_2"}, ["evt_2"]),
+        ({"start": "2026-11-01T00:00:00Z", "event_type": "invoice.*"}, ["evt_0", "evt_1", "evt_2"]),
+        ({"start": "2026-11-01T00:00:00Z", "event_type": "invoice.paid"}, ["evt_0", "evt_1", "evt_2"]),
+        ({"start": "2026-11-01T00:00:00Z", "event_type": "charge.*"}, []),
+        ({"start": "2026-11-01T00:00:00Z", "outcome": "Dead"}, ["evt_1"]),
+    ],
+)
+def test_by_release_alone_by_the_object_itself_by_type_and_outcome(wanted: dict[str, str], again: list[str]) -> None:
+    desk = Desk()
+    counted = desk.replay(ReplayRequest.model_validate({"provider": "stripe", "dry_run": True, **wanted}), CALL)
+    assert (counted.replayed, desk.waiting()) == (len(again), [])
+    assert desk.replay(ReplayRequest.model_validate({"provider": "stripe", **wanted}), CALL).replayed == len(again)
+    assert desk.waiting() == again
+
+
+@pytest.mark.mission("STR-6")
+def test_a_long_one_goes_on_at_its_cursor_and_is_handed_over_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("revops.inbox.replay.MAX_REPLAYED", 20)
+    desk = Desk(entries=50)
+    first = wanted = ReplayRequest(provider="stripe", start=desk.start)
+    rounds = total = 0
+    while True:
+        result = desk.replay(wanted, CALL)
+        rounds, total = rounds + 1, total + result.replayed
+        if not result.more:
+            break
+        assert result.spread_seconds == 20 // PER_SECOND
+        assert result.cursor
+        wanted = first.model_copy(update={"cursor": result.cursor, "settled_before": result.settled_before})
+    assert (rounds, total, len(desk.waiting())) == (3, 50, 50)
+    rows = [row for row in desk.table.rows.values() if row.kind == INBOX.kind]
+    delays = [entry.delay_seconds for entry in INBOX.load_all(rows)]
+    assert (min(delays), max(delays), len(set(delays))) == (0, 20 // PER_SECOND - 1, 20 // PER_SECOND)
+    with pytest.raises(Invalid):
+        desk.replay(first.model_copy(update={"cursor": result.cursor or wanted.cursor, "subject": "cus_1"}), CALL)
+
+
+@pytest.mark.mission("STR-6")
+@pytest.mark.fault("R5", "R12")
+def test_an_entry_that_cannot_be_handed_over_holds_none_of_the_others_up() -> None:
+    desk = Desk()
+    busy = INBOX.key(inbox_id("stripe", "evt_1"))
+
+    def refuse(transaction: Transaction) -> None:
+        if any(key == busy for key in transaction.keys()):  # noqa: SIM118 - a method of transactions, not of a mapping
+            raise Contention("others keep changing the same record")
+
+    desk.table.before_commit = refuse
+    result = desk.replay(ReplayRequest(provider="stripe", start=desk.start), CALL)
+    assert (result.replayed, result.failed, desk.waiting()) == (2, 1, ["evt_0", "evt_2"])
 
 
 @pytest.mark.parametrize("wanted", [{}, {"start": "2026-11-20T09:00:00Z", "end": "2026-11-19T09:00:00Z"}])

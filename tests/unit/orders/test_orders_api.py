@@ -4,10 +4,12 @@ import base64
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
-from revops.api.orders import EXAMPLE, OrderUseCases, add_order_routes
+from revops.api.order_views import EXAMPLE
+from revops.api.orders import OrderUseCases, add_order_routes
 from revops.kernel import Principal, Role
 from revops.orders.model import OrderStatus
 from revops.platform.http import Api
@@ -33,7 +35,19 @@ class _Http:
         desk = self.desk
         add_order_routes(
             self.api,
-            OrderUseCases(desk.submit, desk.read, desk.progress, desk.review, desk.sign, desk.resume, desk.cancel),
+            OrderUseCases(
+                desk.submit,
+                desk.read,
+                desk.progress,
+                desk.review,
+                desk.sign,
+                desk.resume,
+                desk.cancel,
+                desk.all,
+                desk.revisions,
+                desk.comments,
+                desk.document,
+            ),
         )
 
     def __call__(
@@ -48,12 +62,18 @@ class _Http:
     ) -> tuple[int, Any]:
         event = {
             "version": "2.0",
-            "rawPath": path,
-            "rawQueryString": "",
+            "rawPath": path.partition("?")[0],
+            "rawQueryString": path.partition("?")[2],
+            "queryStringParameters": dict(parse_qsl(path.partition("?")[2])),
             "headers": {"content-type": "application/json", **{k.replace("_", "-"): v for k, v in h.items()}},
             "requestContext": {
                 "requestId": "req-1",
-                "http": {"method": method, "path": path, "sourceIp": "192.0.2.1", "userAgent": "tests"},
+                "http": {
+                    "method": method,
+                    "path": path.partition("?")[0],
+                    "sourceIp": "192.0.2.1",
+                    "userAgent": "tests",
+                },
                 "authorizer": {"jwt": {"claims": {"sub": sub, "role": role.value}}},
                 "stage": "$default",
             },
@@ -94,7 +114,7 @@ def test_an_order_over_http_from_form_to_service(http: _Http) -> None:
 
 
 def test_review_resume_and_cancel_over_http(http: _Http) -> None:
-    _, order = http("POST", "/api/v1/orders", {**EXAMPLE, "discount_percent": "40"})
+    _, order = http("POST", "/api/v1/orders", {**EXAMPLE, "term_months": 6, "renewal_date": "2027-06-01"})
     path = f"/api/v1/orders/{order['id']}"
     http.desk.run_until_it_waits(order["id"])
     assert http("POST", f"{path}/review", {"decision": "approve"})[0] == 403
@@ -106,6 +126,60 @@ def test_review_resume_and_cancel_over_http(http: _Http) -> None:
     assert http("POST", f"{path}/cancel", {"reason": "no budget"})[1]["status"] == "Cancelled"
     status, problem = http("POST", f"{path}/resume", {})
     assert (status, problem["type"].rpartition("/")[2]) == (409, "step-not-allowed")
+
+
+def test_stages_revisions_comments_document_and_lists_over_http(http: _Http) -> None:
+    _, order = http("POST", "/api/v1/orders", {**EXAMPLE, "discount_percent": "40"})
+    path = f"/api/v1/orders/{order['id']}"
+    assert http("GET", f"{path}/document")[0] == 409
+    http.desk.run_until_it_waits(order["id"])
+    finance: dict[str, Any] = {"sub": "USR_finance", "role": Role.FINANCE}
+    assert http("POST", f"{path}/review", {"decision": "approve"}, **finance)[0] == 403
+    admin: dict[str, Any] = {"sub": "USR_admin", "role": Role.ADMIN}
+    status, order = http("POST", f"{path}/review", {"decision": "approve"}, **admin)
+    assert (status, order["status"]) == (200, "InReview")
+    _, progress = http("GET", f"{path}/progress")
+    assert (progress["waits_for"], progress["stages"][0]["decided_by"]) == ("finance review", "USR_admin")
+    assert progress["next"][0]["path"] == f"{path}/review"
+    ask = {"decision": "ask", "comment": "at most 20 %"}
+    assert http("POST", f"{path}/review", ask, **finance)[1]["status"] == "ChangesRequested"
+    status, said = http("POST", f"{path}/comments", {"text": "they will take 10 %"})
+    assert (status, said["by"], said["revision"]) == (201, "USR_rep", 1)
+    assert http("GET", f"{path}/comments")[1] == {"comments": [said], "next": ""}
+    assert http("POST", f"{path}/comments", {"text": ""})[0] == 400
+    assert http("POST", f"{path}/resume", {"terms": {**EXAMPLE, "discount_percent": "10"}})[1]["revision"] == 2
+    http.desk.run_until_it_waits(order["id"])
+    _, told = http("GET", f"{path}/revisions")
+    first, second = told["revisions"]
+    assert (first["number"], first["changes"], first["review"]["comment"]) == (1, [], "at most 20 %")
+    assert second["changes"] == [{"field": "discount_percent", "old": "40", "new": "10"}]
+    status, link = http("GET", f"{path}/document")
+    assert (status, link["revision"], link["sha256"]) == (200, 2, second["document"]["sha256"])
+    _, listed = http("GET", "/api/v1/orders")
+    assert [(each["id"], each["status"]) for each in listed["orders"]] == [(order["id"], "AwaitingSignature")]
+    assert http("GET", "/api/v1/orders?scope=all")[0] == 403
+    assert http("GET", "/api/v1/orders?status=Nowhere")[0] == 400
+    assert http("GET", "/api/v1/orders?colour=red")[0] == 400
+
+
+@pytest.mark.mission("ORD-5")
+def test_a_change_of_a_live_order_over_http(http: _Http) -> None:
+    base = http.desk.run_until_it_waits(http.desk.executed().id)
+    wanted = {"amends": base.id, "start_date": "2026-12-20", "seats": 30}
+    status, order = http("POST", "/api/v1/orders", wanted, idempotency_key="k-2")
+    assert (status, order["kind"], order["amends"], order["seats"]) == (201, "Amendment", base.id, 30)
+    assert order["legal_entity_name"] == "Musterwerk GmbH"
+    assert http("POST", "/api/v1/orders", wanted, idempotency_key="k-2")[0] == 200
+    for wrong, named in (
+        ({**wanted, "seats": "many"}, "seats"),
+        ({**wanted, "usage": [{"meter": "Pooled", "monthly_cap": 1, "overage_price": "-1"}]}, "usage.0.overage_price"),
+        ({**wanted, "colour": "red"}, "colour"),
+        ({**wanted, "kind": "New"}, "kind"),
+        ({**wanted, "kind": "Renewal", "currency": "USD"}, "currency"),
+        ({"kind": "Renewal"} | EXAMPLE, "amends"),
+    ):
+        status, problem = http("POST", "/api/v1/orders", wrong)
+        assert (status, [issue["field"] for issue in problem["issues"]]) == (400, [named]), problem
 
 
 @pytest.mark.fault("S1", "S2", "S13")
@@ -129,4 +203,4 @@ def test_what_may_not_be_is_told_and_stored_nowhere(http: _Http) -> None:
 def test_the_routes_are_in_the_document(http: _Http) -> None:
     document = json.loads(http.api.app.get_openapi_json_schema(title="t", version="1"))
     paths = [path for path in document["paths"] if path.startswith("/api/v1/orders")]
-    assert len(paths) == 7
+    assert len(paths) == 10

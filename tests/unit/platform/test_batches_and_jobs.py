@@ -1,7 +1,6 @@
 """Batches from queues and the stream, and scheduled jobs: each record alone, each period once."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,6 @@ from revops.platform.config import Config
 from revops.platform.jobs import run_job
 from revops.platform.stream import handle_changes
 from revops.table import Change, Transaction
-from revops.table.leases import period_of
 from tests.builders.clock import ManualClock
 from tests.builders.memory_table import MemoryTable
 
@@ -162,16 +160,6 @@ def test_called_by_hand_a_job_names_its_period_or_takes_the_second() -> None:
     job = Job()
     assert job.run(period="by hand")["period"] == "by hand"
     assert job.run()["period"] == "2026-11-20T09:00:00"
-
-
-def test_periods_do_not_depend_on_when_in_them_one_asks() -> None:
-    clock = ManualClock()
-    length = timedelta(minutes=5)
-    periods = set()
-    for _ in range(300):
-        periods.add(period_of(clock.now(), length))
-        clock.advance(seconds=1)
-    assert len(periods) == 1
 
 
 def test_configuration_is_read_when_asked_for_and_has_safe_defaults() -> None:

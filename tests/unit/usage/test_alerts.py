@@ -10,9 +10,8 @@ from revops.settings import SETTINGS, SettingsRecord
 from revops.table import ConditionFailed, Transaction, begin
 from revops.usage import Line, Meter, SpendCapRules, UsageEvent
 from revops.usage.events import events
-from revops.usage.store import alerts_of
 from tests.builders.memory_table import MemoryTable
-from tests.builders.usage import ACCOUNT, CALL, MONTH, UsageDesk, api_calls, line, terms
+from tests.builders.usage import ACCOUNT, CALL, MONTH, UsageDesk, alerts_of, api_calls, line, terms
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """A period of a job is done once (R17)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from revops.table.leases import lease, period_of
+from revops.table.leases import lease
 from tests.builders.clock import ManualClock
 from tests.builders.memory_table import MemoryTable
 
@@ -55,9 +55,3 @@ def test_a_dead_holder_loses_it_when_it_runs_out(table: MemoryTable, clock: Manu
             assert not third
     with lease(table, "job", "p1", "c", clock) as done:
         assert not done
-
-
-def test_periods_are_counted_from_1970() -> None:
-    five = timedelta(minutes=5)
-    assert period_of(datetime(2026, 11, 20, 9, 4, 59, tzinfo=UTC), five) == "2026-11-20T09:00:00.000000Z"
-    assert period_of(datetime(2026, 11, 20, 9, 5, tzinfo=UTC), five) == "2026-11-20T09:05:00.000000Z"

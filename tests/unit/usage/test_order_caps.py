@@ -29,7 +29,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.table, self.clock = MemoryTable(), ManualClock()
-        self.apply = ApplyOrderCaps(self.table, SetCapPlan(self.table, self.clock))
+        self.apply = ApplyOrderCaps(self.table, self.clock, SetCapPlan(self.table, self.clock))
 
     def order(self, number: int, included: int, status: OrderStatus = OrderStatus.ACTIVE) -> str:
         signed = self.clock.now() + timedelta(days=number)

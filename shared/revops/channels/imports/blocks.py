@@ -2,8 +2,9 @@
 
 A row's verdict and its effects are one write, so a worker may be killed between any two. Blocks go out over a few
 lanes at once, one at a time on each; a block that somebody else's submission made impossible is taken apart and its
-rows go one by one. A chunk's people are looked up while the one before is written; rows that might be one person never
-stand in one block, and the second is looked up again once the first is written.
+rows go one by one. A chunk's people are looked up while the one before is written, and its blocks are sent behind the
+last of that one's, so that no lane ever stands still; rows that might be one person never stand in one block, and the
+second is looked up again once the first is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,16 @@ class _Block:
     rows: list[tuple[ReadRow, Reading, str]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Sent:
+    """What is under way of a chunk, and what its people are found by: while they may be on their way, and once they
+    are there."""
+
+    blocks: list[tuple[Future[list[RowVerdict]], _Block | None]] = field(default_factory=list)
+    flying: set[str] = field(default_factory=set)
+    there: set[str] = field(default_factory=set)
+
+
 class StoreRows:
     """Writes the rows of one import for one worker that holds it."""
 
@@ -94,15 +105,12 @@ class StoreRows:
         self._clock = clock
         self._submit = submit
         self._find = find
-        self._leases = leases
         self._tickets = BlockTickets(leases, clock, job.id)
         self._job = job
         self._call = call
         self._lanes = [_Lane(number, version) for number, version in enumerate(hold.lanes)]
         self._turn = 0
-        self._sent: list[tuple[Future[list[RowVerdict]], _Block | None]] = []
-        self._written: set[str] = set()
-        self._written_before: set[str] = set()
+        self._before, self._now = _Sent(), _Sent()
         self._expires = int((clock.now() + KEEP).timestamp())
 
     @property
@@ -131,11 +139,10 @@ class StoreRows:
         return Seen(tuple(said), found, self._expected(found))
 
     def send(self, seen: Seen) -> None:
-        """Sends the rows of a chunk; the one before it is settled, and what it left of its tickets goes round first.
-        Raises what the table raises."""
-        self._written, self._written_before = set(), self._written
-        self.finish()
-        self._tickets = BlockTickets(self._leases, self._clock, self._job.id, seen.expected)
+        """Sends the rows of a chunk behind those of the one before it, when everything earlier is settled. Raises what
+        the table raises."""
+        self._before, self._now = self._now, _Sent()
+        self._tickets.expect(seen.expected)
         block = self._block()
         for said in seen.refused:
             block = self._say(block, said)
@@ -143,10 +150,10 @@ class StoreRows:
             block = self._row(block, person)
         self._send(block)
 
-    def settle(self) -> list[RowVerdict]:
-        """The verdicts of the chunk that was sent, each committed. Raises Superseded, and what the table raises: then
-        some may be."""
-        return self._settled()
+    def settle(self, *, last: bool = False) -> list[RowVerdict]:
+        """The verdicts, each committed, of the chunk before the one that was sent last, or of that one. Raises
+        Superseded, and what the table raises: then some may be."""
+        return self._settled(self._now if last else self._before)
 
     def finish(self) -> None:
         """Gives back the tickets that were not used, once everything sent is settled."""
@@ -155,16 +162,17 @@ class StoreRows:
     # -- one row -------------------------------------------------------------------------------------------------
 
     def _row(self, block: _Block, person: _Person) -> _Block:
-        if not self._written.isdisjoint(person.sought):  # may be somebody of this very chunk
+        recent = (self._before, self._now)
+        if any(not chunk.flying.isdisjoint(person.sought) for chunk in recent):  # may be somebody who is on their way
             self._send(block)
-            self._sent = [(_done(self._settled()), None)]
+            for chunk in recent:
+                chunk.blocks = [(_done(self._settled(chunk)), None)]
             block = self._block()
-            [person] = self._people([(person.row, person.reading)])
-        elif not self._written_before.isdisjoint(person.sought):
+        if any(not chunk.there.isdisjoint(person.sought) for chunk in recent):
             [person] = self._people([(person.row, person.reading)])
         row, reading, known = person.row, person.reading, person.known
         if known.lead is not None and not self._job.request.dry_run:
-            self._written.update(person.found_by)
+            self._now.flying.update(person.found_by)
             self._send_alone(row, reading)
             return block
         if person.before:
@@ -176,7 +184,7 @@ class StoreRows:
         if len(block.transaction.operations) + _ROOM > MAX_OPERATIONS:
             self._send(block)
             block = self._block()
-        self._written.update(person.found_by)
+        self._now.flying.update(person.found_by)
         if self._job.request.dry_run:
             self._rehearse(block, row, reading, known)
         else:
@@ -268,19 +276,18 @@ class StoreRows:
         if not block.verdicts:
             return
         lane = self._lane()
+        self._now.blocks.append((lane.thread.submit(self._commit, lane, block), block))
 
-        def commit() -> list[RowVerdict]:
-            self._seal(block.transaction, lane, block.verdicts)
-            self._table.commit(block.transaction)
-            lane.version += 1
-            return block.verdicts
-
-        self._sent.append((lane.thread.submit(commit), block))
+    def _commit(self, lane: _Lane, block: _Block) -> list[RowVerdict]:
+        self._seal(block.transaction, lane, block.verdicts)
+        self._table.commit(block.transaction)
+        lane.version += 1
+        return block.verdicts
 
     def _send_alone(self, row: ReadRow, reading: Reading) -> None:
         """A row of somebody known: it goes the way of every single submission."""
         lane = self._lane()
-        self._sent.append((lane.thread.submit(self._one, lane, row, reading), None))
+        self._now.blocks.append((lane.thread.submit(self._one, lane, row, reading), None))
 
     def _one(self, lane: _Lane, row: ReadRow, reading: Reading) -> list[RowVerdict]:
         return [self._alone(lane, row, reading)]
@@ -306,17 +313,21 @@ class StoreRows:
         row = self._table.get(lane_key(self._job.id, lane.number))
         return row.version if row else 0
 
-    def _settled(self) -> list[RowVerdict]:
-        """Waits for everything that was sent. A block that failed is taken apart."""
+    def _settled(self, chunk: _Sent) -> list[RowVerdict]:
+        """Waits for everything that was sent of a chunk. A block that failed is taken apart."""
         verdicts: list[RowVerdict] = []
-        sent, self._sent = self._sent, []
-        for future, block in sent:
+        blocks, chunk.blocks = chunk.blocks, []
+        for future, block in blocks:
             try:
                 verdicts += future.result()
             except ConditionFailed as error:
                 if block is None or any(error.at(lane_key(self._job.id, lane.number)) for lane in self._lanes):
                     raise Superseded("another worker has the import") from error
                 verdicts += self._apart(block, error)
+            else:
+                self._tickets.committed(lead_id for _, _, lead_id in (block.rows if block else ()))
+        chunk.there |= chunk.flying
+        chunk.flying = set()
         return verdicts
 
     def _apart(self, block: _Block, error: ConditionFailed) -> list[RowVerdict]:
@@ -326,10 +337,9 @@ class StoreRows:
         plain = _Block(begin(self._call, self._clock.now()), [each for each in block.verdicts if each.row not in own])
         for _, _, lead_id in block.rows:
             self._tickets.lost(lead_id, error)
-        self._send(plain)
-        for row, reading, _ in block.rows:
-            self._sent.append((lane.thread.submit(self._one, lane, row, reading), None))
-        return self._settled()
+        again = [lane.thread.submit(self._commit, lane, plain)] if plain.verdicts else []
+        again += [lane.thread.submit(self._one, lane, row, reading) for row, reading, _ in block.rows]
+        return self._settled(_Sent([(future, None) for future in again]))
 
 
 def _done(verdicts: list[RowVerdict]) -> Future[list[RowVerdict]]:

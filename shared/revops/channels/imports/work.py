@@ -1,7 +1,7 @@
 """The worker's part of an import: from the uploaded file to the verdict of every row and the result file.
 
-Progress is committed after each chunk; meanwhile the next one is read and looked up. Whoever finds the import
-unfinished goes on behind the last chunk; rows of the chunk that was under way have their verdicts in their blocks and
+Progress is committed after each chunk; meanwhile the next one is on its way already. Whoever finds the import
+unfinished goes on behind the last chunk; rows of the chunks that were under way have their verdicts in their blocks and
 are passed over. Before its time is up the worker hands the import on to the next one through the queue.
 """
 
@@ -56,7 +56,10 @@ from revops.table import ABSENT, ConditionFailed, Table, begin
 HOLD = timedelta(minutes=3)
 """How long a worker is trusted to be alive; longer than one may run."""
 ENOUGH = 30.0
-"""Seconds that a worker keeps back: for the chunk under way, or for handing on."""
+"""Seconds that a worker keeps back: for the chunks under way, or for handing on."""
+FIRST = 100
+"""Rows of the first chunk at most, because nothing is written while they are looked up; each further one may have
+twice as many as the one before."""
 ROWS_A_SECOND = 2_000.0
 """How fast the result file is written, at least."""
 
@@ -205,35 +208,49 @@ class _Run:
         read = ReadRows(self._job.request, columns, self._settings.read(ImportColumns))
         done = {said.row: said for said in verdicts_of(self._table, self._job.id, self._progress.last_row + 1)}
         store = self._make_store(self._job, self._hold, self._call)
-        chunks = self._chunks(sheet, read, done, store)
-        started = self._monotonic()
         try:
-            following = _tried(chunks)
-            while chunk := following.result():
-                store.send(chunk.seen)
-                following = _tried(chunks)
-                verdicts = [*store.settle(), *chunk.before]
-                started, before = self._monotonic(), started
-                self._note(self._progress.with_verdicts(verdicts, chunk.share, started - before))
-                self._job = IMPORTS.require(self._table, self._job.id)
-                if self._job.state is ImportState.CANCELLED:
-                    break
-                if self._seconds_left() < ENOUGH:
-                    store.finish()
-                    return self._hand_on()
+            whole = self._send(self._chunks(sheet, read, done, store), store)
             store.finish()
         finally:
             store.close()
+        cancelled = self._job.state is ImportState.CANCELLED
+        if not (whole or cancelled):
+            return self._hand_on()
         if self._seconds_left() < ENOUGH + self._progress.rows / ROWS_A_SECOND and self._progress.rows:
             return self._hand_on()
-        state = ImportState.CANCELLED if self._job.state is ImportState.CANCELLED else ImportState.COMPLETED
-        return self._finish(state, sheet)
+        return self._finish(ImportState.CANCELLED if cancelled else ImportState.COMPLETED, sheet)
+
+    def _send(self, chunks: Iterator[_Chunk], store: StoreRows) -> bool:
+        """Sends chunk after chunk, and settles each once the next one is sent. Answers whether that was all of the
+        file; it is not when the import is cancelled or the time is up. Raises Invalid where the file breaks off, after
+        what stands before has its verdicts."""
+        started, sent, going_on = self._monotonic(), None, True
+        following = _tried(chunks)
+        while going_on and following.exception() is None and (chunk := following.result()):
+            store.send(chunk.seen)
+            if sent is not None:
+                started = self._settled(store.settle(), sent, started)
+            sent = chunk
+            going_on = self._job.state is not ImportState.CANCELLED and self._seconds_left() >= ENOUGH
+            if going_on:
+                following = _tried(chunks)
+        if sent is not None:
+            self._settled(store.settle(last=True), sent, started)
+        return going_on and following.result() is None
+
+    def _settled(self, verdicts: list[RowVerdict], chunk: _Chunk, started: float) -> float:
+        """Commits the progress after a chunk, and looks whether the import was cancelled; the time it is now."""
+        now = self._monotonic()
+        self._note(self._progress.with_verdicts([*verdicts, *chunk.before], chunk.share, now - started))
+        self._job = IMPORTS.require(self._table, self._job.id)
+        return now
 
     def _chunks(self, sheet: Sheet, read: ReadRows, done: dict[int, RowVerdict], store: StoreRows) -> Iterator[_Chunk]:
         """The rest of the file. Raises Invalid where it breaks off."""
         rows, taken = sheet.rows(self._progress.last_row), self._progress.rows
-        while raw := list(islice(rows, self._chunk)):
-            taken += len(raw)
+        length = min(self._chunk, FIRST)
+        while raw := list(islice(rows, length)):
+            length, taken = min(2 * length, self._chunk), taken + len(raw)
             if taken > MAX_ROWS:
                 raise unreadable("rows", "the file has too many rows", f"at most {MAX_ROWS}; the rest in another file")
             fresh = [read(row) for row in raw if row.number not in done]

@@ -187,7 +187,7 @@ def account_owner(owner_id: str, account_id: str) -> Assignment:
 
 
 def instead_of(assignment: Assignment, account_id: str) -> Assignment:
-    """The owner found by the next rules, because the account's own is away."""
+    """The owner found by the next rules, or nobody, because the account's own is away or has left."""
     explanation = f"works at {account_id}, whose owner is absent; {assignment.explanation}"
     return assignment.model_copy(update={"explanation": explanation})
 

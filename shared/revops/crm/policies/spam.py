@@ -17,6 +17,7 @@ from revops.crm.submission import LeadSubmission
 from revops.settings import SettingsDocument
 
 _LINK = re.compile(r"https?://|www\.[a-z0-9]", re.I)
+_VOWEL = re.compile(r"[aeiouy]", re.I)
 _Worth = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -120,7 +121,7 @@ def _random_letters(submission: LeadSubmission, _: SpamRules) -> str:
         if len(word) < 8 or not word.isascii() or not word.isalpha():
             continue
         turns = sum(one.islower() and other.isupper() for one, other in pairwise(word))
-        if turns >= 3 or not re.search(r"[aeiouy]", word, re.I):
+        if turns >= 3 or not _VOWEL.search(word):
             return "letters at random in a name"
     return ""
 

@@ -31,8 +31,13 @@ class ComplianceRules(SettingsDocument):
 
 def missing_documents(terms: OrderTerms, rules: ComplianceRules, today: date) -> tuple[str, ...]:
     """Titles of the documents that are required and not executed. A date in the future is not executed yet."""
+    return tuple(title for _, title in missing_fields(terms, rules, today))
+
+
+def missing_fields(terms: OrderTerms, rules: ComplianceRules, today: date) -> tuple[tuple[Document, str], ...]:
+    """The same, each with the field of the form that says so."""
     return tuple(
-        _TITLES[document]
+        (document, _TITLES[document])
         for document in rules.required.get(terms.region, ())
         if not _executed(getattr(terms, document), today)
     )

@@ -1,9 +1,9 @@
 """The legal moves of an order, and the step each status calls for. One table; nothing else knows them (ORD-2)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from revops.kernel import Refused
-from revops.orders.model import OrderStatus, Step
+from revops.orders.model import OrderForm, OrderStatus, Step
 
 S = OrderStatus
 
@@ -12,9 +12,10 @@ MOVES: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     S.IN_REVIEW: frozenset({S.APPROVED, S.REJECTED, S.CHANGES_REQUESTED, S.CANCELLED}),
     S.CHANGES_REQUESTED: frozenset({S.SUBMITTED, S.CANCELLED}),
     S.APPROVED: frozenset({S.AWAITING_SIGNATURE, S.CANCELLED}),
-    S.AWAITING_SIGNATURE: frozenset({S.EXECUTED, S.CANCELLED}),
+    S.AWAITING_SIGNATURE: frozenset({S.EXECUTED, S.CHANGES_REQUESTED, S.CANCELLED}),
     S.EXECUTED: frozenset({S.PROVISIONED, S.BLOCKED}),
-    S.PROVISIONED: frozenset({S.ACTIVE, S.BLOCKED}),
+    S.PROVISIONED: frozenset({S.ACTIVE, S.AWAITING_TENANT, S.BLOCKED}),
+    S.AWAITING_TENANT: frozenset({S.ACTIVE, S.BLOCKED}),
     S.BLOCKED: frozenset({S.EXECUTED, S.PROVISIONED}),
     S.ACTIVE: frozenset(),
     S.REJECTED: frozenset(),
@@ -29,13 +30,15 @@ STEPS: Mapping[OrderStatus, Step] = {
     S.AWAITING_SIGNATURE: Step.AWAIT_SIGNATURE,
     S.EXECUTED: Step.PROVISION,
     S.PROVISIONED: Step.ACTIVATE,
+    S.AWAITING_TENANT: Step.AWAIT_TENANT,
 }
 
 WAITS: Mapping[Step, str] = {
     Step.AWAIT_REVIEW: "legal review",
     Step.AWAIT_SIGNATURE: "signature",
+    Step.AWAIT_TENANT: "the tenant to be opened",
 }
-"""The steps that wait for people, and for what."""
+"""The steps that wait for people or for another system, and for what."""
 
 
 def next_step(status: OrderStatus) -> Step:
@@ -59,7 +62,12 @@ def legal(current: OrderStatus) -> str:
 
 def is_executed(status: OrderStatus) -> bool:
     """Whether the form is signed by everybody: from here on nothing is undone by itself."""
-    return status in {S.EXECUTED, S.PROVISIONED, S.ACTIVE, S.BLOCKED}
+    return status in {S.EXECUTED, S.PROVISIONED, S.AWAITING_TENANT, S.ACTIVE, S.BLOCKED}
+
+
+def all_ended(orders: Iterable[OrderForm]) -> bool:
+    """Whether none of the orders goes on: each was rejected or cancelled."""
+    return all(order.status in {S.REJECTED, S.CANCELLED} for order in orders)
 
 
 def is_automatic(status: OrderStatus) -> bool:

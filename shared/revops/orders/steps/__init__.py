@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from revops.kernel import CallContext, Clock
+from revops.orders.document import KeepForm
 from revops.orders.model import ESignMethod, OrderForm, Step
 from revops.orders.moves import TakeStep
 from revops.orders.ports import CrmRecords, SignatureSender
@@ -34,11 +35,12 @@ def order_steps(
     provision: ProvisionOrder,
     settings: SettingsReader,
     signing: Mapping[ESignMethod, SignatureSender],
+    forms: KeepForm,
 ) -> Mapping[Step, StepAction]:
     """Every step the workflow takes by itself."""
     take = TakeStep(table, clock)
     return {
-        Step.REVIEW: CheckOrder(take, settings),
+        Step.REVIEW: CheckOrder(table, clock, take, settings, forms),
         Step.REQUEST_SIGNATURE: RequestSignature(take, signing),
         Step.PROVISION: ProvisionStep(take, clock, crm, provision),
         Step.ACTIVATE: ActivateOrder(take, clock, settings),

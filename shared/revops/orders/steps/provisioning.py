@@ -25,7 +25,8 @@ class ProvisionStep:
         made = self._provision(order, call)
         transaction = self._take.begin(call)
         evidence = OrderEvidence(order.id, signature.sha256, signature.signed_on, made.subscription_id)
-        self._crm.mark_won(transaction, self._clock.now(), order.opportunity_id, evidence)
+        if order.opportunity_id:
+            self._crm.mark_won(transaction, self._clock.now(), order.opportunity_id, evidence)
         return self._take(
             order,
             OrderStatus.PROVISIONED,

@@ -20,5 +20,9 @@ class RequestSignature:
         sender = self._signing.get(order.terms.esign_method)
         if sender is None:
             raise Refused(f"{order.terms.esign_method} is not connected here; send a new form for another method")
-        sender.send(order)
-        return self._take(order, OrderStatus.AWAITING_SIGNATURE, Step.REQUEST_SIGNATURE, call, started_at)
+        envelope = sender.send(order, call)
+        transaction = self._take.begin(call)
+        if envelope is not None:
+            sender.watch(transaction, order, envelope, envelope.checked_at)
+        to, step, sent = OrderStatus.AWAITING_SIGNATURE, Step.REQUEST_SIGNATURE, envelope or order.envelope
+        return self._take(order, to, step, call, started_at, transaction=transaction, envelope=sent)

@@ -3,6 +3,8 @@
 import pytest
 
 from revops.channels.imports.model import ImportState, Verdict
+from revops.table import Put, Transaction
+from tests.builders.crm import CALL, submission
 from tests.builders.imports import Importing, bring, leads, person
 from tests.builders.memory_table import MemoryTable
 
@@ -28,6 +30,29 @@ def test_whoever_stands_in_the_chunk_before_is_known_in_the_next(chunk: int, dry
     third = Verdict.STORED if dry_run else Verdict.PENDING
     assert said == [Verdict.STORED, Verdict.STORED, third, Verdict.JOINED, Verdict.STORED, Verdict.JOINED]
     assert len(leads(table)) == (0 if dry_run else 4)
+
+
+@pytest.mark.fault("R18")
+@pytest.mark.parametrize("chunk", [2, 3])
+def test_a_block_that_fails_while_the_next_chunk_is_under_way_costs_no_row(chunk: int) -> None:
+    """Somebody is quicker with a person of the first chunk; rows of the next two repeat that chunk's other person."""
+    table = MemoryTable()
+    importing = Importing(table, "sdr-1", "sdr-2", chunk=chunk)
+    met: list[Transaction] = []
+
+    def meanwhile(transaction: Transaction) -> None:
+        if not met and any(isinstance(each, Put) and each.row.kind == "LEAD" for each in transaction.operations):
+            met.append(transaction)
+            importing.submit(submission(email="ben@south.example", last_name="Other", phone=""), CALL)
+
+    table.before_commit = meanwhile
+    import_id = bring(importing, *LINES)
+    said = [each.verdict for each in importing.verdicts(import_id)]
+    stored, joined, pending = Verdict.STORED, Verdict.JOINED, Verdict.PENDING
+    assert said == [stored, joined, pending, joined, stored, joined]
+    assert importing.status(import_id).progress.rows == len(LINES)
+    assert len(leads(table)) == 4
+    assert not [key for key in table.rows if key.pk.startswith("TICKET#") and key.sk.startswith("BLOCK#")]
 
 
 def test_a_file_that_turns_out_too_long_fails_and_what_came_before_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def test_a_worker_killed_at_any_commit_is_gone_on_from_without_a_lost_or_double_
 ) -> None:
     clock = importing.clock
     assert isinstance(clock, ManualClock)
-    content, expected, _ = csv_file(step, 110)
+    content, expected, _ = csv_file(step, 130)
     import_id = importing.upload(content)
     commits = [0]
 

@@ -1,0 +1,165 @@
+"""The stages of a review at work: who is asked to decides, in turn, and is told and reminded (ORD-2)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from revops.access import USERS, Policy, Resource
+from revops.access.directory import manager_over
+from revops.access.store import users_with_role
+from revops.kernel import CallContext, Clock, Forbidden, Invalid, Refused, Role, system_call
+from revops.orders.decisions import end_deal
+from revops.orders.model import OrderForm, OrderStatus, Step
+from revops.orders.moves import commit_move, move
+from revops.orders.policies.lifecycle import legal
+from revops.orders.policies.stages import current, decided, noted
+from revops.orders.ports import CrmRecords, ReviewTask, ReviewTasks
+from revops.orders.review_tasks import task_origin, withdraw_tasks
+from revops.orders.reviews import ReviewDecision, ReviewStage
+from revops.orders.store import ORDERS, REVIEW_TOPIC
+from revops.table import ConditionFailed, Table, Transaction, begin, due_now
+
+_OUTCOMES = {
+    ReviewDecision.APPROVE: OrderStatus.APPROVED,
+    ReviewDecision.REJECT: OrderStatus.REJECTED,
+    ReviewDecision.ASK: OrderStatus.CHANGES_REQUESTED,
+}
+_TOLD = 10
+"""So many people of a role get a task; the others find the order in the list of those in review."""
+
+
+class ReviewOrder:
+    """The people of the present stage approve, reject or ask for a change."""
+
+    def __init__(self, table: Table, clock: Clock, crm: CrmRecords, policy: Policy, tasks: ReviewTasks) -> None:
+        self._table = table
+        self._clock = clock
+        self._crm = crm
+        self._policy = policy
+        self._tasks = tasks
+
+    def __call__(self, order_id: str, decision: ReviewDecision, comment: str, call: CallContext) -> OrderForm:
+        """The order after the decision: in review still while another stage has to speak. Raises NotFound, Forbidden,
+        Invalid, Refused, VersionConflict."""
+        order = ORDERS.require(self._table, order_id)
+        stage = current(order.review) if order.status is OrderStatus.IN_REVIEW else None
+        self._require_say(order, stage, call)
+        if decision is not ReviewDecision.APPROVE and not comment.strip():
+            raise Invalid.field("comment", "required", "a reason is needed to reject or ask for a change", "a text")
+        if stage is None:
+            raise Refused(
+                f"order {order_id} is {order.status}, not in review. Possible from here: {legal(order.status)}"
+            )
+        now = self._clock.now()
+        transaction = begin(call, now)
+        review = decided(order.review, decision, comment, call.principal.id, now)
+        moved = move(
+            transaction,
+            order,
+            OrderStatus.IN_REVIEW if review.decision is None else _OUTCOMES[decision],
+            Step.AWAIT_REVIEW,
+            call,
+            now,
+            started_at=stage.opened_at or order.status_since,
+            reason=comment if len(review.stages) == 1 else f"{stage.name}: {comment or decision}",
+            review=review,
+            end_reason=comment if decision is ReviewDecision.REJECT else "",
+        )
+        withdraw_tasks(transaction, self._tasks, order, now)
+        if decision is ReviewDecision.REJECT:
+            end_deal(self._crm, transaction, now, order, "rejected in review")
+        return commit_move(self._table, transaction, moved)
+
+    def _require_say(self, order: OrderForm, stage: ReviewStage | None, call: CallContext) -> None:
+        owner_id = self._crm.account(order.account_id).owner_id
+        what = f"order form {order.id}"
+        if stage is None:
+            self._policy.require_review(call.principal, Resource.ORDERS, owner_id, what)
+            return
+        self._policy.require_named(call.principal, Resource.ORDERS, owner_id, stage.roles, what)
+        if order.owner_id == call.principal.id:
+            raise Forbidden("nobody decides on an order form of their own")
+
+
+class WatchReviews:
+    """The scheduled look at reviews: the people of a stage get a task when it opens, others when it is late."""
+
+    def __init__(self, table: Table, clock: Clock, crm: CrmRecords, tasks: ReviewTasks) -> None:
+        self._table = table
+        self._clock = clock
+        self._crm = crm
+        self._tasks = tasks
+
+    def __call__(self, period: str, limit: int = 200) -> int:
+        """How many stages were told or escalated."""
+        now, call, moved = self._clock.now(), system_call("order_reviews", period), 0
+        for due in due_now(self._table, REVIEW_TOPIC, now, limit):
+            row = self._table.get(due.key)
+            order = ORDERS.load(row) if row is not None else None
+            stage = current(order.review) if order is not None and order.status is OrderStatus.IN_REVIEW else None
+            if order is None or stage is None or stage.look_at is None or stage.look_at > now:
+                continue  # the index lags; the order itself says that nothing is due any more
+            transaction = begin(call, now)
+            changes = self._late(transaction, order, stage, now) if stage.told is not None else None
+            changes = changes or self._opened(transaction, order, stage, now)
+            ORDERS.update(transaction, order.revised(now, review=noted(order.review, **changes)))
+            try:
+                self._table.commit(transaction)
+            except ConditionFailed:
+                continue  # decided meanwhile: it is looked at again
+            moved += 1
+        return moved
+
+    def _opened(
+        self, transaction: Transaction, order: OrderForm, stage: ReviewStage, now: datetime
+    ) -> dict[str, object]:
+        people = self._people(stage.roles, order, now)
+        self._tell(transaction, order, stage, people, now)
+        return {"told": tuple(people)}
+
+    def _late(self, transaction: Transaction, order: OrderForm, stage: ReviewStage, now: datetime) -> dict[str, object]:
+        told = stage.told or ()
+        more = [each for each in self._people(stage.escalate_to, order, now) if each not in told]
+        self._tell(transaction, order, stage, more, now, late=True)
+        return {"escalated_at": now, "told": (*told, *more)}
+
+    def _people(self, roles: Sequence[Role], order: OrderForm, now: datetime) -> list[str]:
+        """Who is asked: of sales managers the seller's own, of other roles those who are there; never the seller."""
+        owner_id = self._crm.account(order.account_id).owner_id
+        found: dict[str, None] = {}
+        for role in roles:
+            if role is Role.SALES_MANAGER:
+                owner = USERS.get(self._table, owner_id)
+                manager = manager_over(self._table, owner, now) if owner else None
+                found |= {manager.id: None} if manager else {}
+                continue
+            keys = [USERS.key(each) for each in users_with_role(self._table, role)]
+            users = USERS.load_all(self._table.get_many(keys)) if keys else []
+            found |= dict.fromkeys(sorted(each.id for each in users if each.present(now)))
+        return [each for each in found if each != order.owner_id][:_TOLD]
+
+    def _tell(
+        self,
+        transaction: Transaction,
+        order: OrderForm,
+        stage: ReviewStage,
+        people: Sequence[str],
+        now: datetime,
+        *,
+        late: bool = False,
+    ) -> None:
+        due_at = stage.due_at or now
+        remind_at = now if late else max(now, due_at - timedelta(hours=stage.remind_hours))
+        messages = [each.message for each in order.review.findings if each.rule in stage.rules]
+        for user_id in people:
+            wanted = ReviewTask(
+                origin=task_origin(order, stage, user_id),
+                title=f"{'Overdue: decide' if late else 'Decide'} on an order form ({stage.name})",
+                about=order.account_id,
+                owner_id=order.owner_id,
+                assignee_id=user_id,
+                due_at=due_at,
+                remind_at=remind_at,
+                details=f"Order {order.id}, revision {order.revision}: {'; '.join(messages)}"[:4000],
+                urgent=late,
+            )
+            self._tasks.add(transaction, now, wanted)

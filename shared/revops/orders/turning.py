@@ -1,0 +1,46 @@
+"""The day comes from which other terms hold: what was agreed for later takes effect here as well (ORD-5).
+
+The provider changes the subscription by its own schedule. What we hold ourselves, the caps on usage, follows by this.
+"""
+
+from collections.abc import Callable
+
+from revops.kernel import CallContext, Clock
+from revops.orders.policies.timeline import Timeline
+from revops.orders.store import TIMELINES
+from revops.table import ConditionFailed, Row, Table, begin, due_now
+
+
+def _readable(row: Row | None) -> Timeline | None:
+    """None also for a row that cannot be read: it must hold no other one up."""
+    try:
+        return TIMELINES.load(row) if row else None
+    except ValueError:
+        return None
+
+
+class TurnTimelines:
+    """Puts the terms in force whose day has come. Safe to run twice, at once or late: what holds is read anew."""
+
+    def __init__(self, table: Table, clock: Clock, apply_caps: Callable[[str, CallContext], object]) -> None:
+        self._table = table
+        self._clock = clock
+        self._apply_caps = apply_caps
+
+    def __call__(self, call: CallContext) -> int:
+        """How many subscriptions came to other terms."""
+        now = self._clock.now()
+        turned = 0
+        for due in due_now(self._table, "timeline", now):
+            timeline = _readable(self._table.get(due.key))
+            if timeline is None or timeline.next_at is None or timeline.next_at > now:
+                continue  # the index was behind
+            self._apply_caps(timeline.in_force(int(now.timestamp())).order_id, call)
+            transaction = begin(call, now)
+            TIMELINES.update(transaction, timeline.revised(now, next_at=timeline.next_after(int(now.timestamp()))))
+            try:
+                self._table.commit(transaction)
+            except ConditionFailed:
+                continue  # another form was agreed in this moment; it is due again if there is more to come
+            turned += 1
+        return turned

@@ -1,0 +1,1 @@
+"""Pure rules: in what a subscription differs from its order form, and which account a customer belongs to."""

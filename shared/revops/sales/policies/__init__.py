@@ -1,0 +1,1 @@
+"""Decisions after the sale: pure functions over data."""

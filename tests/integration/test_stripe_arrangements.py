@@ -1,0 +1,195 @@
+"""Credit, alerts, cash, entitlements, meter errors and cancellations through the official library and the simulator,
+whose requests and answers are held against Stripe's contract: what is consumed is what Stripe sends."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revops.adapters.stripe_cancellation import StripeCancellations
+from revops.adapters.stripe_gateway import StripeReads
+from revops.billing.cancellation import Cancellation, Feedback, Mode
+from revops.billing.meters import METER_REPORTS
+from revops.billing.ports import StripeRefused
+from tests.builders.billing import START, BillingBench
+from tests.integration.stripe_simulator import RunningSimulator, running_simulator
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    with running_simulator(Path(tmp_path_factory.mktemp("stripe"))) as running:
+        yield running
+        assert running.control("GET", "violations") == []
+
+
+class Shop:
+    """A customer at the simulator, and the billing slice that hears of them."""
+
+    def __init__(self, simulator: RunningSimulator) -> None:
+        self.simulator = simulator
+        self.v1 = simulator.client().v1
+        self.payer = self.v1.customers.create({"name": "Ada Lind", "email": "ada@example.com"}).id
+        method = self.v1.payment_methods.attach("pm_card_visa", {"customer": self.payer}).id
+        self.v1.customers.update(self.payer, {"invoice_settings": {"default_payment_method": method}})
+        simulator.settled()
+        simulator.received.clear()
+        self.bench = BillingBench(stripe=StripeReads(simulator.client))
+        self.bench.clock.moment = datetime.now(UTC)
+
+    def subscribe(self, product: str = "") -> str:
+        product = product or self.v1.products.create({"name": "Professional"}).id
+        price = self.v1.prices.create(
+            {"currency": "eur", "unit_amount": 4900, "recurring": {"interval": "month"}, "product": product}
+        ).id
+        return self.v1.subscriptions.create({"customer": self.payer, "items": [{"price": price}]}).id
+
+    def hear(self) -> list[str]:
+        """Works through every event so far; their types."""
+        bodies = [raw.decode() for raw, _ in self.simulator.settled()]
+        self.simulator.received.clear()
+        for body in bodies:
+            self.bench.work(body)
+        return [json.loads(body)["type"] for body in bodies]
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        profile = self.bench.profile(self.payer)
+        return {entry.type.value: entry.metadata.model_dump(mode="json") for entry in profile.activity}
+
+
+@pytest.fixture
+def shop(simulator: RunningSimulator) -> Shop:
+    return Shop(simulator)
+
+
+@pytest.mark.mission("STR-1", "STR-3")
+def test_credit_that_is_granted_and_taken_back(shop: Shop) -> None:
+    amount = {"type": "monetary", "monetary": {"value": 2500, "currency": "eur"}}
+    scope = {"scope": {"price_type": "metered"}}
+    grant = shop.v1.billing.credit_grants.create(
+        {"customer": shop.payer, "amount": amount, "applicability_config": scope, "category": "promotional"}  # type: ignore[typeddict-item]
+    )
+    shop.v1.billing.credit_grants.void_grant(grant.id)
+    types = shop.hear()
+    assert types.count("billing.credit_balance_transaction.created") == 2
+    told = shop.told()
+    assert told["credit_granted"]["amount"] == {"minor": 2500, "currency": "EUR"}
+    assert told["credit_changed"]["status"] == "voided"
+    assert told["credit_moved"]["status"] in ("credits_granted", "credits_voided")
+
+
+@pytest.mark.mission("STR-1", "STR-3")
+def test_wired_money_arrives(shop: Shop, simulator: RunningSimulator) -> None:
+    helpers = simulator.client().v1.test_helpers
+    helpers.customers.fund_cash_balance(shop.payer, {"amount": 9900, "currency": "eur"})
+    assert shop.hear() == ["customer_cash_balance_transaction.created", "cash_balance.funds_available"]
+    moved = shop.told()["cash_balance_moved"]
+    assert (moved["status"], moved["amount"]) == ("funded", {"minor": 9900, "currency": "EUR"})
+
+
+@pytest.mark.mission("STR-1", "STR-3")
+def test_features_follow_the_subscription(shop: Shop) -> None:
+    product = shop.v1.products.create({"name": "Enterprise"}).id
+    feature = shop.v1.entitlements.features.create({"name": "Single sign-on", "lookup_key": f"sso_{shop.payer}"})
+    shop.v1.products.features.create(product, {"entitlement_feature": feature.id})
+    subscription = shop.subscribe(product)
+    assert "entitlements.active_entitlement_summary.updated" in shop.hear()
+    assert shop.bench.profile(shop.payer).customer.features == (feature.lookup_key,)
+    assert shop.told()["entitlements_changed"]["features"] == [feature.lookup_key]
+    shop.v1.subscriptions.cancel(subscription)
+    shop.hear()
+    assert shop.bench.profile(shop.payer).customer.features == ()
+
+
+@pytest.mark.mission("STR-1")
+def test_usage_passes_an_alert_and_usage_of_nobody_is_reported(shop: Shop, simulator: RunningSimulator) -> None:
+    meter = shop.v1.billing.meters.create(
+        {
+            "display_name": "API calls",
+            "event_name": f"calls_{shop.payer}",
+            "default_aggregation": {"formula": "sum"},
+            "customer_mapping": {"event_payload_key": "stripe_customer_id", "type": "by_id"},
+            "value_settings": {"event_payload_key": "value"},
+        }
+    )
+    threshold = {"meter": meter.id, "gte": 100, "recurrence": "one_time"}
+    shop.v1.billing.alerts.create(
+        {"alert_type": "usage_threshold", "title": "Many calls", "usage_threshold": threshold}  # type: ignore[typeddict-item]
+    )
+    for value in ("60", "60", "60"):
+        payload = {"stripe_customer_id": shop.payer, "value": value}
+        shop.v1.billing.meter_events.create({"event_name": meter.event_name, "payload": payload})
+    nobody = {"stripe_customer_id": "cus_nobody", "value": "1"}
+    shop.v1.billing.meter_events.create({"event_name": meter.event_name, "payload": nobody, "identifier": "lost-1"})
+    simulator.control("POST", "meter-errors", {"meter": None, "code": "no_meter", "count": 4})
+    types = shop.hear()
+    assert types.count("billing.alert.triggered") == 1
+    assert shop.told()["billing_alert"]["status"] == "120"
+    reports = [METER_REPORTS.load(row) for row in shop.bench.table.rows.values() if row.kind == METER_REPORTS.kind]
+    assert sorted((report.meter_id, report.error_count, report.codes, report.samples) for report in reports) == [
+        ("", 4, {"no_meter": 4}, ()),
+        (meter.id, 1, {"meter_event_customer_not_found": 1}, ("lost-1",)),
+    ]
+
+
+# -- cancellations -----------------------------------------------------------------------------------------------------
+
+
+def _wish(subscription: str, mode: Mode) -> Cancellation:
+    return Cancellation(
+        id="CUST_1.x", created_at=START, modified_at=START, customer_id="CUST_1", subscription_id=subscription,
+        mode=mode, reason="moves away", feedback=Feedback.UNUSED, requested_by="finance", requested_at=START,
+    )  # fmt: skip
+
+
+@pytest.mark.mission("STR-5")
+@pytest.mark.fault("R8")
+def test_an_end_is_announced_taken_back_and_brought_about_once(shop: Shop, simulator: RunningSimulator) -> None:
+    gateway, subscription = StripeCancellations(simulator.client), shop.subscribe()
+    payers = (shop.payer,)
+
+    def writes() -> int:
+        requests = simulator.control("GET", "requests")
+        return sum(each["method"] != "GET" and subscription in each["path"] for each in requests)
+
+    scheduled = gateway.bring(_wish(subscription, Mode.PERIOD_END), payers)
+    assert (scheduled.ended, scheduled.ends_at is not None) == (False, True)
+    assert gateway.bring(_wish(subscription, Mode.PERIOD_END), payers) == scheduled
+    assert writes() == 1
+    held = shop.v1.subscriptions.retrieve(subscription).to_dict()
+    assert held["cancellation_details"]["comment"] == "moves away"
+    kept = gateway.bring(_wish(subscription, Mode.KEEP), payers)
+    assert (kept.ended, kept.ends_at) == (False, None)
+    gateway.bring(_wish(subscription, Mode.KEEP), payers)
+    assert writes() == 2
+    ended = gateway.bring(_wish(subscription, Mode.NOW), payers)
+    assert ended.ended
+    assert gateway.bring(_wish(subscription, Mode.NOW), payers) == ended
+    assert gateway.bring(_wish(subscription, Mode.KEEP), payers) == ended
+    assert writes() == 3
+    shop.hear()
+    assert shop.bench.profile(shop.payer).customer.membership_status == "inactive"
+
+
+@pytest.mark.mission("STR-5")
+def test_a_schedule_is_released_before_an_end_is_announced(shop: Shop, simulator: RunningSimulator) -> None:
+    subscription = shop.subscribe()
+    schedule = shop.v1.subscription_schedules.create({"from_subscription": subscription})
+    standing = StripeCancellations(simulator.client).bring(_wish(subscription, Mode.PERIOD_END), (shop.payer,))
+    assert (standing.ended, standing.ends_at is not None) == (False, True)
+    assert shop.v1.subscription_schedules.retrieve(schedule.id).status == "released"
+    shop.hear()
+    assert shop.told()["subscription_schedule_ended"]["status"] == "released"
+
+
+@pytest.mark.mission("STR-5")
+@pytest.mark.fault("S1")
+def test_nobody_elses_subscription_is_touched(shop: Shop, simulator: RunningSimulator) -> None:
+    gateway, subscription = StripeCancellations(simulator.client), shop.subscribe()
+    with pytest.raises(StripeRefused, match="not this customer's"):
+        gateway.bring(_wish(subscription, Mode.NOW), ("cus_other",))
+    assert shop.v1.subscriptions.retrieve(subscription).status == "active"
+    with pytest.raises(StripeRefused, match="resource_missing"):
+        gateway.bring(_wish("sub_missing", Mode.NOW), (shop.payer,))

@@ -1,0 +1,1 @@
+"""Reconciling order forms with the provider, and adopting its customers."""
