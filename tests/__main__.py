@@ -49,7 +49,7 @@ def pytest(suite: str, workers: int) -> list[str]:
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
     if suite == DEPLOYED:
         # It waits more than it works; its conftest says which tests may run beside each other, and in which order.
-        command += ["-n", str(workers + 1), "--dist", "loadgroup", "--no-loadscope-reorder"]
+        command += ["-n", str(workers + 1), "--dist", "loadscope", "--no-loadscope-reorder"]
         command += ["--durations", "10", "--durations-min", "10"]
     elif workers > 1:
         command += ["-n", str(workers), "--dist", "worksteal"]

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist has no types
 
 from local.aws import wiring_of
 from revops.access import PlaceUser, User
@@ -31,13 +33,23 @@ _WITH = {"test_access": "test_assignment"}
 """Files that cannot run beside each other: one sends people on leave, the other expects them at work."""
 
 
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for its schedulers
+    """A file is one worker's, because its tests build on each other's set-up."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0]).stem
+        return _WITH.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """How the tests are shared out when several workers run them."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file is one worker's, because its tests build on each other's set-up; long files come first."""
+    """Long files first."""
     order = {name: place for place, name in enumerate(_LONGEST_FIRST)}
-    groups = {item: _WITH.get(item.path.stem, item.path.stem) for item in items if item.path.parent == _HERE}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: order.get(groups.get(item, ""), len(order)))
+    items.sort(key=lambda item: order.get(_WITH.get(item.path.stem, item.path.stem), len(order)))
 
 
 def _warm(stack: Stack) -> None:

@@ -197,7 +197,7 @@ def _settled(stack: Stack, payer: str) -> bool:
     """Whether every event about a payer was delivered and settled."""
     for event in _events(stack).values():
         about = event["data"]["object"]
-        if payer in (about.get("customer"), about["id"]):
+        if payer in (about.get("customer"), about.get("id")):  # a summary has no id of its own
             row = stack.row(f"INBOX#{inbox_id('stripe', event['id'])}", "EVENT")
             if row is None or json.loads(row["doc"]["S"]).get("status") not in ("Applied", "Ignored"):
                 return False

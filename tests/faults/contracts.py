@@ -18,8 +18,8 @@ from revops.orders.policies.timeline import Timeline
 from revops.orders.provisioning.ports import REVISION, LiveSubscription
 from revops.orders.store import ORDERS, TIMELINES
 from revops.sales.model import Invoice
-from revops.sales.reflection import invoice_of_fact
 from revops.sales.ports import PayerRef
+from revops.sales.reflection import invoice_of_fact
 from revops.sales.store import INVOICES, SALES_ORDERS, remote_id
 from revops.table import claim_holder, claim_key
 from tests.builders.activation import SOURCE
@@ -138,8 +138,8 @@ def _orders(world: "World", status: OrderStatus) -> list[OrderForm]:
 
 
 def hopeless(world: "World", order: OrderForm) -> bool:
-    """Whether a change is about a subscription that has ended, or for a day that one which is to end with its period may
-    not see: it stays blocked until somebody withdraws the cancellation, or writes a new form."""
+    """Whether a change is about a subscription that has ended, or for a day that one which ends with its period may not
+    see: it stays blocked until somebody withdraws the cancellation, or writes a new form."""
     rows = world.rows()
     root = order
     while root.kind is not OrderKind.NEW and ORDERS.key(root.amends) in rows:
@@ -147,7 +147,9 @@ def hopeless(world: "World", order: OrderForm) -> bool:
     live, line = world.outside.provisioning.live.get(root.stripe_subscription_id), rows.get(TIMELINES.key(root.id))
     coming = TIMELINES.load(line).coming(int(world.clock.now().timestamp())) if line else ()
     later = any(segment.order_id == order.id for segment in coming)
-    return order.kind is not OrderKind.NEW and live is not None and (live.ended or (live.cancel_at_period_end and later))
+    return (
+        order.kind is not OrderKind.NEW and live is not None and (live.ended or (live.cancel_at_period_end and later))
+    )
 
 
 # -- I1 and the terms in force -----------------------------------------------------------------------------------------
@@ -296,5 +298,3 @@ def mirrored(world: "World", *, linked: bool = True) -> Iterator[str]:
 
 def _facts(invoice: Invoice, linked: bool) -> dict[str, Any]:
     return {name: getattr(invoice, name) for name in (*_MIRRORED, *(_LINKED if linked else ()))}
-
-

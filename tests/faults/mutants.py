@@ -6,7 +6,7 @@ it is. `hunt` runs seeds until an invariant breaks and tells how many it took.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,7 @@ from tests.faults.contract_mutants import CONTRACT_MUTANTS
 from tests.faults.planted import Mutant, Plant, create_once, no_lookup, random_key, unconditional
 from tests.faults.schedule import run
 from tests.faults.world import Plan, World
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

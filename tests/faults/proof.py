@@ -16,7 +16,7 @@ from tests.faults.schedule import Outcome, run, shrink
 from tests.faults.world import Plan
 
 PROOF_MEMORY = 5_000
-PROOF_DYNOXIDE = 200
+PROOF_DYNOXIDE = 300
 _PROCESSES = 2
 _SHOWN = 5
 _EVERY = 3.0

@@ -166,5 +166,6 @@ def _replay_dead(world: World) -> bool:
     dead = [entry for entry in dead if entry.status is InboxStatus.DEAD]
     if not dead:
         return False
-    world.wiring.settlement.replay(dead, system_call("operator"))
+    for entry in dead:
+        world.wiring.settlement.again(entry, system_call("operator"))
     return True

@@ -65,13 +65,13 @@ class RunningStripe(Shelf):
         """Requests that were on the line arrive, and schedules go on to the phase whose day has come."""
         FakeStripe.settle(self, everything)
         now = int(self.clock.now().timestamp())
-        for identifier, future in list(self.futures.items()):
+        for identifier in list(self.futures):
+            future = self.futures[identifier]
             while future.phases and future.phases[0].starts_at <= now:
                 phase, *later = future.phases
                 future = self.futures[identifier] = replace(future, phases=tuple(later))
                 items = tuple(
-                    self._item(f"si_{identifier}_{item.price_id}", item.price_id, item.quantity)
-                    for item in phase.items
+                    self._item(f"si_{identifier}_{item.price_id}", item.price_id, item.quantity) for item in phase.items
                 )
                 live = self.live[identifier]
                 self.live[identifier] = replace(live, items=items, metadata={**live.metadata, **phase.metadata})

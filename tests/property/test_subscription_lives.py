@@ -8,8 +8,9 @@ is how A → B → A comes about. Every walk of up to five states is taken: `LIV
 What is exhaustive. Up to four states every life goes through the real convergence on the table in memory, its events
 in every permutation, each order once as it is, once with every event twice in a row, and once whole a second time, all
 of them in one second; and up to three states also with events of different seconds. What is compared there is the
-whole profile, the log and the number of notes. Every life of five states goes through the convergence too, in six orders as they are and, last to
-first, with the repeats; all 120 orders of each, 31,680 in all, take about two minutes of CPU and are run by
+whole profile, the log and the number of notes. Every life of five states goes through the convergence too, in six
+orders as they are and, last to first, with the repeats; all 120 orders of each, 31,680 in all, take about two minutes
+of CPU and are run by
 
     REVOPS_EVERY_ORDER=1 python -m pytest tests/property/test_subscription_lives.py
 

@@ -179,9 +179,7 @@ def test_lists_counts_and_search_over_http(desk: Desk) -> None:
 
 
 @pytest.mark.fault("S17", "S13")
-@pytest.mark.parametrize(
-    "path", ["/leads/", "/accounts/", "/opportunities/", "/audit/LEAD_", "/settings/"]
-)
+@pytest.mark.parametrize("path", ["/leads/", "/accounts/", "/opportunities/", "/audit/LEAD_", "/settings/"])
 @pytest.mark.parametrize(
     "text", ["x" * 3000, "a|b", "👍", "USER#x", "..", "ACC_1#ACCOUNT", "' or 1=1", "CUST_" + "y" * 2100]
 )
