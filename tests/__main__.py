@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,28 +47,31 @@ def run(name: str, command: list[str], environment: Mapping[str, str]) -> Result
 def pytest(suite: str, workers: int) -> list[str]:
     """The command of a suite. A suite without tests fails, as pytest has it."""
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
-    if suite == DEPLOYED:
-        # It waits more than it works; its conftest says which tests may run beside each other, and in which order.
-        command += ["-n", str(workers + 1), "--dist", "loadscope", "--no-loadscope-reorder"]
-        command += ["--durations", "10", "--durations-min", "10"]
-    elif workers > 1:
-        command += ["-n", str(workers), "--dist", "worksteal"]
-    return command
+    return [*command, "-n", str(workers), "--dist", "worksteal"] if workers > 1 else command
 
 
-def on_a_stack(step: Callable[[], Result], environment: Mapping[str, str]) -> list[Result]:
-    """A step against a stack made for it, which is stopped afterwards."""
+def on_the_stack(workers: int) -> dict[str, list[str]]:
+    """The commands of the acceptance suite, by name. It waits more than it works, so there is a worker more; its
+    conftest says which tests may run beside each other. What takes the stack's time has it to itself afterwards."""
+    command = [sys.executable, "-m", "pytest", "-q", f"tests/{DEPLOYED}", "--durations", "10", "--durations-min", "10"]
+    beside = ["-m", "not alone", "-n", str(workers + 1), "--dist", "loadscope", "--no-loadscope-reorder"]
+    return {DEPLOYED: [*command, *beside], f"{DEPLOYED}, alone": [*command, "-m", "alone"]}
+
+
+def on_a_stack(steps: Mapping[str, list[str]], environment: Mapping[str, str]) -> list[Result]:
+    """Commands against a stack made for them, which is stopped afterwards."""
 
     def stack(verb: str) -> list[str]:
         return [sys.executable, "-m", "local.stack", verb, "--for-tests"]
 
     results: list[Result] = []
+    told = {**environment, "CI": "1"}  # a stack that is missing then fails the suite instead of skipping it
     try:
         for verb in ("forget", "up"):
             results.append(run(f"stack {verb}", stack(verb), environment))
             if not results[-1].held:
                 return results
-        results.append(step())
+        results += [run(name, command, told) for name, command in steps.items()]
     finally:
         results.append(run("stack down", stack("down"), environment))
     return results
@@ -87,9 +90,7 @@ def main() -> int:
     environment = dict(os.environ)
     results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
     if DEPLOYED in wanted:
-        command = pytest(DEPLOYED, given.workers)
-        # Where CI is set, a stack that is missing fails the suite instead of skipping it.
-        results += on_a_stack(lambda: run(DEPLOYED, command, environment | {"CI": "1"}), environment)
+        results += on_a_stack(on_the_stack(given.workers), environment)
     say("\n" + "─" * 80)
     for result in results:
         say(f"{'✓' if result.held else '✗'} {result.name:<24}{result.seconds:8.1f} s")

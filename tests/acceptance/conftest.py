@@ -24,8 +24,8 @@ _FILE = Path(os.environ.get("REVOPS_STACK", _HERE.parents[1] / ".local" / "test"
 _WARM = 12
 
 _LONGEST_FIRST = (
-    "test_assignment", "test_nurture", "test_membership", "test_nothing_lost", "test_intake_time", "test_keys",
-    "test_scoring", "test_orders", "test_hubspot",
+    "test_assignment", "test_nurture", "test_membership", "test_nothing_lost", "test_keys", "test_scoring",
+    "test_orders", "test_hubspot",
 )  # fmt: skip
 """Files that wait long begin first, so that none is left over for one worker at the end."""
 

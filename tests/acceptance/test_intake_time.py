@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.people import by_phone, claimed, fresh_phone, person
 from tests.acceptance.stack import Json, Stack, at_once, eventually
 
-pytestmark = pytest.mark.mission("CAP-13")
+pytestmark = [pytest.mark.mission("CAP-13"), pytest.mark.alone]
 BUDGET = 5.0
 PEOPLE = 100
 _AT_ONCE = 3
