@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from revops.crm.tasks import TASKS, Task, task_id
+from revops.crm.tasks import add_once, task_of
 from revops.orders.ports import FirstTask
 from revops.table import Table, Transaction
 
@@ -15,22 +15,14 @@ class CrmFirstTasks:
 
     def add(self, transaction: Transaction, now: datetime, wanted: FirstTask) -> bool:
         """False when the origin's task is there already."""
-        identifier = task_id(wanted.origin)
-        if TASKS.get(self._table, identifier) is not None:
-            return False
-        task = Task(
-            id=identifier,
-            created_at=now,
-            modified_at=now,
+        task = task_of(
+            wanted.origin,
+            now,
             title=wanted.title,
             type="onboarding",
-            related_to=wanted.about,
+            about=wanted.about,
             owner_id=wanted.assignee_id,
-            assignee_id=wanted.assignee_id,
             due_at=wanted.due_at,
-            remind_at=wanted.due_at,
             details=wanted.details,
-            origin=wanted.origin,
         )
-        TASKS.create(transaction, task)
-        return True
+        return add_once(self._table, transaction, task)

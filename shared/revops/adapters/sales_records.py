@@ -9,7 +9,7 @@ from revops.billing.store import ACCOUNT, find_customer
 from revops.crm.built_on import built_on_account
 from revops.crm.model import STAGE_PROBABILITY, ForecastCategory, Opportunity, OpportunityStage
 from revops.crm.store import ACCOUNTS, OPPORTUNITIES
-from revops.crm.tasks import TASKS, Task, TaskPriority, TaskStatus, task_id
+from revops.crm.tasks import TaskPriority, add_once, task_of, withdraw
 from revops.kernel import IdFactory, Money
 from revops.kernel.money import minor_digits
 from revops.orders.model import BillingCycle, OrderForm, OrderStatus
@@ -102,31 +102,21 @@ class StoredDesk:
         return {account.id: account.owner_id for account in found}
 
     def add_task(self, transaction: Transaction, now: datetime, wanted: NewTask) -> bool:
-        identifier = task_id(wanted.origin)
-        if TASKS.get(self._table, identifier) is not None:
-            return False
-        task = Task(
-            id=identifier,
-            created_at=now,
-            modified_at=now,
+        task = task_of(
+            wanted.origin,
+            now,
             title=wanted.title,
             type=wanted.type,
-            related_to=wanted.about,
+            about=wanted.about,
             owner_id=wanted.assignee_id,
-            assignee_id=wanted.assignee_id,
             due_at=wanted.due_at,
-            remind_at=wanted.due_at,
             priority=TaskPriority.HIGH if wanted.urgent else TaskPriority.MEDIUM,
             details=wanted.details,
-            origin=wanted.origin,
         )
-        TASKS.create(transaction, task)
-        return True
+        return add_once(self._table, transaction, task)
 
     def withdraw_task(self, transaction: Transaction, now: datetime, origin: str) -> None:
-        task = TASKS.get(self._table, task_id(origin))
-        if task is not None and task.status is TaskStatus.OPEN:
-            TASKS.update(transaction, task.revised(now, status=TaskStatus.CANCELLED, remind_at=None))
+        withdraw(self._table, transaction, origin, now)
 
     def open_deal(self, transaction: Transaction, now: datetime, wanted: NewDeal) -> str:
         stage = OpportunityStage.PROSPECT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from revops.bootstrap.signing import SigningWiring
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from stripe import StripeClient
@@ -53,6 +54,15 @@ class CashWiring(SigningWiring):
         from revops.adapters.stripe_client import stripe_client
 
         return stripe_client(str(self.secrets.read("stripe")["api_key"]), self.config.stripe_api_base)
+
+    @cached_property
+    def stripe_once(self) -> Callable[[], StripeClient]:
+        """A client that does not retry by itself, with the key as it is now: for whatever makes something at Stripe,
+        where only the caller knows whether a key may be used again."""
+        from revops.adapters.stripe_client import stripe_client
+
+        made = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
+        return lambda: made(str(self.secrets.read("stripe")["api_key"]))
 
     @cached_property
     def converge_customer(self) -> ConvergeCustomer:
@@ -152,14 +162,12 @@ class CashWiring(SigningWiring):
         return TenantUseCases(self.acknowledge_tenant(), lambda: self.hold_rate)
 
     def run_order_step(self) -> RunOrderStep:
-        from revops.adapters.stripe_client import stripe_client
         from revops.adapters.stripe_provisioning import StripeProvisioning
         from revops.orders.provisioning.service import ProvisionOrder
         from revops.orders.steps import order_steps
         from revops.orders.workflow import RunOrderStep
 
-        client = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
-        gateway = StripeProvisioning(lambda: client(str(self.secrets.read("stripe")["api_key"])))
+        gateway = StripeProvisioning(self.stripe_once)
         provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings)
         signing = self.signature_senders()
         table, clock, settings = self.table, self.clock, self.settings_as_they_stand
@@ -168,12 +176,9 @@ class CashWiring(SigningWiring):
 
     def sync_catalogue(self) -> SyncCatalogue:
         from revops.adapters.stripe_catalogue import StripeCatalogue
-        from revops.adapters.stripe_client import stripe_client
         from revops.orders.provisioning.catalogue import SyncCatalogue
 
-        client = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
-        gateway = StripeCatalogue(lambda: client(str(self.secrets.read("stripe")["api_key"])))
-        return SyncCatalogue(self.table, self.clock, gateway, self.settings)
+        return SyncCatalogue(self.table, self.clock, StripeCatalogue(self.stripe_once), self.settings)
 
     def try_terms(self) -> TryTerms:
         from revops.adapters.usage_history import CountedUsage
@@ -196,7 +201,7 @@ class CashWiring(SigningWiring):
         """Made when it is first needed: Stripe's library is slow to load, and most requests do without."""
         from revops.adapters.stripe_provisioning import StripeProvisioning
 
-        return StripeProvisioning(self.connect_stripe)
+        return StripeProvisioning(self.stripe_once)
 
     def order_use_cases(self) -> OrderUseCases:
         from revops.api.orders import OrderUseCases

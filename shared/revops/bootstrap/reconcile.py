@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from revops.bootstrap.sales import SalesWiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stripe import StripeClient
-
     from revops.adapters.reconcile_records import CrmAccounts
     from revops.adapters.stripe_reconcile import StripeRepairs
     from revops.api.adoptions import AdoptionUseCases
@@ -30,14 +26,6 @@ if TYPE_CHECKING:
 
 class ReconcileWiring(SalesWiring):
     """Reconciling, repairing, adopting."""
-
-    @cached_property
-    def stripe_once(self) -> Callable[[], StripeClient]:
-        """A client that does not retry by itself, with the key as it is now."""
-        from revops.adapters.stripe_client import stripe_client
-
-        made = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
-        return lambda: made(str(self.secrets.read("stripe")["api_key"]))
 
     def expect(self) -> Expect:
         from revops.adapters.reconcile_records import StoredEndWishes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from revops.bootstrap.cash import CashWiring
@@ -43,11 +43,9 @@ class SalesWiring(CashWiring):
 
     @cached_property
     def stripe_ledger(self) -> StripeLedger:
-        from revops.adapters.stripe_client import stripe_client
         from revops.adapters.stripe_sales import StripeLedger
 
-        client = lru_cache(maxsize=2)(lambda key: stripe_client(key, self.config.stripe_api_base, retries=0))
-        return StripeLedger(lambda: client(str(self.secrets.read("stripe")["api_key"])))
+        return StripeLedger(self.stripe_once)
 
     def make_sales_order(self) -> MakeSalesOrder:
         from revops.sales.ordering import MakeSalesOrder
@@ -57,7 +55,6 @@ class SalesWiring(CashWiring):
     @cached_property
     def sales_stripe_work(self) -> DoStripeWork:
         """What the Stripe worker does for sales: after a signal was settled, and for messages of its own."""
-        from revops.adapters.stripe_client import stripe_client
         from revops.adapters.stripe_events import read_stripe_event
         from revops.adapters.stripe_gateway import StripeReads
         from revops.adapters.stripe_sales import StripeSignals
@@ -66,9 +63,7 @@ class SalesWiring(CashWiring):
         from revops.sales.handing import DoStripeWork
         from revops.sales.mirroring import MirrorPayer
 
-        reads = StripeReads(
-            lambda: stripe_client(str(self.secrets.read("stripe")["api_key"]), self.config.stripe_api_base)
-        )
+        reads = StripeReads(self.connect_stripe)
         mirror = MirrorPayer(
             self.table, self.clock, self.stripe_ledger, self.stripe_payers, self.sales_desk, self.settings
         )

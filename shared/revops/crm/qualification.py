@@ -32,7 +32,7 @@ from revops.crm.policies.qualification import (
 )
 from revops.crm.store import LEADS
 from revops.crm.submission import ShortText
-from revops.crm.tasks import TASKS, Task, TaskPriority, task_id
+from revops.crm.tasks import TASKS, Task, TaskPriority, task_of
 from revops.kernel import CallContext, Clock, Refused, Unavailable, VersionConflict, system_call
 from revops.settings import SettingsReader
 from revops.table import ABSENT, ConditionFailed, Contention, Query, Row, Table, begin, commit_update
@@ -313,17 +313,14 @@ class NominateLead:
 def _follow_up(lead: Lead, rules: QualificationRules, now: datetime) -> Task:
     origin = f"nomination:{lead.id}:{lead.nomination.number if lead.nomination else 0}"
     due = now + timedelta(hours=rules.follow_up_within_hours)
-    return Task(
-        id=task_id(origin),
-        created_at=now,
-        modified_at=now,
+    return task_of(
+        origin,
+        now,
         title=f"Qualify: score {lead.score}",
-        related_to=lead.id,
+        about=lead.id,
         owner_id=lead.owner_id,
-        assignee_id=lead.assignee_id or lead.owner_id,
+        assignee_id=lead.assignee_id,
         due_at=due,
-        remind_at=due,
         priority=TaskPriority.HIGH,
         details=f"The score reached {lead.score}; {rules.nominate_from} nominates. Answer BANT and record the outcome.",
-        origin=origin,
     )

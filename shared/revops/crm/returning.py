@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from revops.crm.model import Lead
 from revops.crm.store import ACCOUNTS
-from revops.crm.tasks import TASKS, Task, TaskPriority, task_id
+from revops.crm.tasks import TaskPriority, add_once, task_of
 from revops.table import Table, Transaction
 
 _ANSWER_WITHIN = timedelta(days=1)
@@ -18,21 +18,16 @@ def tell_account_owner(table: Table, transaction: Transaction, lead: Lead, chann
     """Adds the task of the day, unless it is there. Two submissions at once meet at the task's id, and the one that is
     refused looks again."""
     account = ACCOUNTS.get(table, lead.account_id)
-    origin = f"asks-again:{lead.id}:{now.date().isoformat()}"
-    if account is None or TASKS.get(table, task_id(origin)) is not None:
+    if account is None:
         return
-    task = Task(
-        id=task_id(origin),
-        created_at=now,
-        modified_at=now,
+    task = task_of(
+        f"asks-again:{lead.id}:{now.date().isoformat()}",
+        now,
         title="A customer contact asks again",
-        related_to=account.id,
+        about=account.id,
         owner_id=account.owner_id,
-        assignee_id=account.owner_id,
         due_at=now + _ANSWER_WITHIN,
-        remind_at=now + _ANSWER_WITHIN,
         priority=TaskPriority.HIGH,
         details=f"By {channel}; the submission stands under lead {lead.id}.",
-        origin=origin,
     )
-    TASKS.create(transaction, task)
+    add_once(table, transaction, task)

@@ -15,6 +15,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -45,6 +46,7 @@ from revops.table import (
     Query,
     Row,
     Table,
+    Transaction,
     begin,
     commit_update,
     due_index,
@@ -120,6 +122,55 @@ def _index(task: Task) -> Index:
 
 
 TASKS = EntityKind[Task](kind="TASK", title="task", model=Task, key=task_key, index=_index)
+
+
+def task_of(
+    origin: str,
+    now: datetime,
+    *,
+    title: str,
+    about: str,
+    owner_id: str,
+    due_at: datetime,
+    type: str = "follow_up",
+    assignee_id: str = "",
+    remind_at: datetime | None = None,
+    priority: TaskPriority = TaskPriority.MEDIUM,
+    details: str = "",
+) -> Task:
+    """The one task of an origin, about a record. Its assignee is the owner unless another is named, and is told when it
+    is due unless `remind_at` says when."""
+    return Task(
+        id=task_id(origin),
+        created_at=now,
+        modified_at=now,
+        title=title,
+        type=type,
+        related_to=about,
+        owner_id=owner_id,
+        assignee_id=assignee_id or owner_id,
+        due_at=due_at,
+        remind_at=remind_at or due_at,
+        priority=priority,
+        details=details,
+        origin=origin,
+    )
+
+
+def add_once(table: Table, transaction: Transaction, task: Task) -> bool:
+    """Adds the task of an origin unless it is there. Two at once meet at its id, and the one
+    that is refused looks again."""
+    if TASKS.get(table, task.id) is not None:
+        return False
+    TASKS.create(transaction, task)
+    return True
+
+
+def withdraw(table: Table, transaction: Transaction, origin: str, now: datetime) -> None:
+    """Cancels the task of an origin if it is open."""
+    task = TASKS.get(table, task_id(origin))
+    if task is not None and task.status is TaskStatus.OPEN:
+        TASKS.update(transaction, task.revised(now, status=TaskStatus.CANCELLED, remind_at=None))
 
 
 # ── use cases ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from typing import Any
 from revops.crm.activities import ACTIVITIES, activity_id
 from revops.crm.consent import CONSENTS
 from revops.crm.store import LEADS
-from revops.crm.tasks import TASKS, Task, task_id
+from revops.crm.tasks import TASKS, task_of
 from revops.kernel import CallContext, Clock, Invalid, Refused, Unavailable, system_call
 from revops.nurture.model import Enrolment, StepChannel, StepRecord, StepStatus, message_id
 from revops.nurture.policies import (
@@ -174,17 +174,14 @@ class RunNurture:
         """A task for the lead's owner, made once: with the step's end in one transaction."""
         now, lead = self._clock.now(), due.lead
         origin = f"nurture:{due.enrolment.id}:{due.step.name}"
-        task = Task(
-            id=task_id(origin),
-            created_at=now,
-            modified_at=now,
+        task = task_of(
+            origin,
+            now,
             title=self._write.title(due.step, lead)[:_LONGEST_TITLE],
-            related_to=lead.id,
+            about=lead.id,
             owner_id=lead.owner_id,
-            assignee_id=lead.assignee_id or lead.owner_id,
+            assignee_id=lead.assignee_id,
             due_at=now + rules.task_due_after,
-            remind_at=now + rules.task_due_after,
-            origin=origin,
         )
         transaction = begin(run.call, now)
         TASKS.create(transaction, task)
