@@ -21,6 +21,7 @@ class CrmReviewTasks:
             type="order_review",
             about=wanted.about,
             owner_id=wanted.owner_id,
+            assignee_id=wanted.assignee_id,
             due_at=wanted.due_at,
             remind_at=wanted.remind_at,
             priority=TaskPriority.URGENT if wanted.urgent else TaskPriority.HIGH,
