@@ -10,7 +10,7 @@ in every permutation, each order once as it is, once with every event twice in a
 of them in one second; and up to three states also with events of different seconds. What is compared there is the
 whole profile, the log and the number of notes. Every life of five states goes through the convergence too, in six
 orders as they are and, last to first, with the repeats; all 120 orders of each, 31,680 in all, take about two minutes
-of CPU and are run by
+of CPU and are run by `make proof`:
 
     REVOPS_EVERY_ORDER=1 python -m pytest tests/property/test_subscription_lives.py
 
