@@ -1,4 +1,4 @@
-"""Generated documents: the OpenAPI, the event schemas, the route table and the requirements' coverage.
+"""Generated documents: the OpenAPI, the event schemas, the tables of routes and events, and the requirements' coverage.
 
 python -m local.generate            writes them
 python -m local.generate --check    says which of them are stale, and fails
@@ -100,6 +100,21 @@ def event_schemas() -> dict[Path, str]:
     return found
 
 
+def events_table() -> str:
+    """The events as a table for people."""
+    lines = [
+        "# Events",
+        "",
+        "Generated from the code; the whole schemas are in [events/catalogue](../../events/catalogue).",
+    ]
+    lines += ["", "| event | when | data |", "|---|---|---|"]
+    for payload in sorted(PAYLOADS, key=lambda payload: payload.event_name()):
+        when = " ".join((payload.__doc__ or "").split())
+        data = ", ".join(f"`{name}`" for name in payload.model_fields)
+        lines.append(f"| `{payload.event_name()}` | {when} | {data} |")
+    return "\n".join(lines) + "\n"
+
+
 def marked_tests() -> dict[str, list[str]]:
     """Mission and fault ids → the tests that claim them, read from the test files' markers."""
     claims: dict[str, list[str]] = defaultdict(list)
@@ -178,6 +193,7 @@ def documents() -> dict[Path, str]:
     return {
         OPENAPI: _json(api),
         ROOT / "docs" / "api" / "routes.md": routes_table(api),
+        ROOT / "docs" / "api" / "events.md": events_table(),
         ROOT / "docs" / "requirements.md": requirements(),
         **event_schemas(),
     }

@@ -5,7 +5,7 @@
     python -m local.operate --stack revops-prod revoke --key-id <id printed by `key`>
     python -m local.operate --stack revops-prod settings plan|apply [name …]
     python -m local.operate --stack revops-prod catalogue plan|apply
-    python -m local.operate --stack revops-prod replay --provider stripe --start 2026-11-20T09:00:00Z [--only-dead]
+    python -m local.operate --stack revops-prod replay --provider stripe --start 2026-11-20T09:00:00Z [--dry-run]
 
 `--stack` is the CloudFormation stack's name, found with the AWS credentials at hand; without it the stack that
 `make up` started here is meant.
@@ -27,7 +27,8 @@ from local.aws import sign_in, wiring_of
 from local.settings_files import apply_files, plan_files
 from revops.access import IssueKey, PlaceUser, Team, User
 from revops.bootstrap import Wiring
-from revops.inbox.replay import ReplayRequest, ReplaySignals
+from revops.inbox import InboxStatus
+from revops.inbox.replay import PROVIDERS, ReplayRequest, ReplaySignals
 from revops.kernel import CallContext, DomainError, Role, system_call
 from revops.platform.config import Config
 from revops.table import CursorSigner
@@ -148,7 +149,10 @@ def replay(deployment: Deployment, chosen: argparse.Namespace, call: CallContext
         start=chosen.start,
         end=chosen.end,
         handler_version=chosen.handler_version,
+        event_type=chosen.event_type,
+        outcome=chosen.outcome,
         only_dead=chosen.only_dead,
+        dry_run=chosen.dry_run,
         settled_before=chosen.settled_before,
     )
     signer = CursorSigner(secrets.token_bytes(32))  # it goes on by itself: its cursors never leave this process
@@ -160,16 +164,19 @@ def replay(deployment: Deployment, chosen: argparse.Namespace, call: CallContext
         if not done.more:
             break
         wanted = wanted.model_copy(update={"cursor": done.cursor, "settled_before": done.settled_before})
+    if chosen.dry_run:
+        return f"{replayed} would be handed to the worker again"
     again = f"; {failed} could not be just now: run it again" if failed else ""
     return f"{replayed} handed to the worker again{again}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    whole = argparse.ArgumentParser(
         prog="python -m local.operate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--stack", default="", help="name of the CloudFormation stack; the local one if left out")
-    verbs = parser.add_subparsers(dest="command", required=True)
+    whole.add_argument("--stack", default="", help="name of the CloudFormation stack; the local one if left out")
+    verbs = whole.add_subparsers(dest="command", required=True)
     one = verbs.add_parser("admin")
     one.add_argument("--email", required=True)
     one.add_argument("--name", required=True)
@@ -184,15 +191,18 @@ def _parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("catalogue")
     one.add_argument("verb", choices=["plan", "apply"])
     one = verbs.add_parser("replay")
-    providers = ["stripe", "hubspot", "form", "whatsapp", "twilio", "connect", "mail"]
-    one.add_argument("--provider", choices=providers, required=True)
+    one.add_argument("--provider", choices=PROVIDERS, required=True)
     one.add_argument("--subject", default="", help="the vendor's object id")
     one.add_argument("--start", type=datetime.fromisoformat)
     one.add_argument("--end", type=datetime.fromisoformat)
-    one.add_argument("--handler-version", default="")
-    one.add_argument("--only-dead", action="store_true")
+    one.add_argument("--handler-version", default="", help="what this release settled")
+    one.add_argument("--event-type", default="", help="`invoice.paid`, or `invoice.*` for a family")
+    settled = [each.value for each in InboxStatus if each is not InboxStatus.RECEIVED]
+    one.add_argument("--outcome", choices=settled, help="only what ended so")
+    one.add_argument("--only-dead", action="store_true", help="the same as --outcome Dead")
+    one.add_argument("--dry-run", action="store_true", help="count only")
     one.add_argument("--settled-before", type=datetime.fromisoformat, help="as a run that was cut short printed it")
-    return parser
+    return whole
 
 
 COMMANDS: Mapping[str, Callable[[Deployment, argparse.Namespace, CallContext], str]] = {
@@ -206,7 +216,7 @@ COMMANDS: Mapping[str, Callable[[Deployment, argparse.Namespace, CallContext], s
 
 
 def main(arguments: list[str] | None = None) -> int:
-    chosen = _parser().parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     try:
         print(COMMANDS[chosen.command](Deployment(chosen.stack), chosen, system_call("operate")))
     except (DomainError, ClientError, BotoCoreError, NoSuchStack, FileNotFoundError, ValueError) as error:

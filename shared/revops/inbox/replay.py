@@ -20,7 +20,8 @@ PER_SECOND = 5
 """How fast one replay is handed over: the signals of the day find their workers free beside it."""
 _LONGEST_DELAY = 900
 _MAX_FAILED = 25
-_PROVIDERS = r"^(stripe|hubspot|form|whatsapp|twilio|connect|mail|docusign|adobe_sign)$"
+PROVIDERS = ("stripe", "hubspot", "form", "whatsapp", "twilio", "connect", "mail", "docusign", "adobe_sign")
+"""Whose entries can be handed over again: every provider of the inbox."""
 
 
 class ReplayRequest(BaseModel):
@@ -29,7 +30,7 @@ class ReplayRequest(BaseModel):
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
-    provider: Annotated[str, Field(pattern=_PROVIDERS, examples=["stripe"])]
+    provider: Annotated[str, Field(pattern=f"^({'|'.join(PROVIDERS)})$", examples=["stripe"])]
     subject: Annotated[str, Field(max_length=255, description="The vendor's object id")] = ""
     start: AwareDatetime | None = None
     end: AwareDatetime | None = None

@@ -1,12 +1,15 @@
 """Replaying webhooks by window, object and release, and reading dead letters (STR-6, R16)."""
 
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from local import operate
 from revops.access import Policy
 from revops.inbox import InboxStatus, ReceiveSignal, Settlement, Signal
-from revops.inbox.replay import PER_SECOND, ReplayRequest, ReplaySignals
+from revops.inbox.replay import PER_SECOND, PROVIDERS, ReplayRequest, ReplaySignals
 from revops.inbox.store import INBOX, entries_about, inbox_id
 from revops.kernel import CallContext, Invalid, NotFound, Principal, Role, system_call
 from revops.stream import KeepDeadLetter
@@ -32,8 +35,8 @@ class Desk:
             receive(Signal("stripe", f"evt_{number}", "invoice.paid", subject, "{}", f"in_{number}"), SYSTEM)
             self._settle(number, "release 7" if number < 2 else "release 8", dead=number == 1)
             self.clock.advance(minutes=1)
-        settlement = Settlement(self.table, self.clock, self.blobs, "release 9")
-        self.replay = ReplaySignals(self.table, self.clock, Policy(), settlement, lambda: CursorSigner(b"key"))
+        self.settlement = Settlement(self.table, self.clock, self.blobs, "release 9")
+        self.replay = ReplaySignals(self.table, self.clock, Policy(), self.settlement, lambda: CursorSigner(b"key"))
 
     def _settle(self, number: int, release: str, *, dead: bool) -> None:
         settlement = Settlement(self.table, self.clock, self.blobs, release)
@@ -174,3 +177,27 @@ def test_a_dead_letter_is_kept_once_with_its_reason_and_can_be_read() -> None:
     letters = ReadDeadLetters(desk.table, desk.clock, Policy())("", CALL)
     assert [(letter.about, letter.reason) for letter in letters] == [("LEAD#x|LEAD", "ValidationError")]
     assert desk.blobs.get(letters[0].blob) == b'{"broken": true}'
+
+
+def _commanded(desk: Desk, *options: str) -> str:
+    """What `python -m local.operate replay …` prints, over this desk's table."""
+    wiring = SimpleNamespace(table=desk.table, clock=desk.clock, policy=Policy(), settlement=desk.settlement)
+    chosen = operate.parser().parse_args(["replay", *options])
+    return operate.replay(cast("operate.Deployment", SimpleNamespace(wiring=wiring)), chosen, SYSTEM)
+
+
+@pytest.mark.mission("STR-6")
+def test_the_command_counts_first_and_hands_over_what_its_options_name() -> None:
+    desk = Desk()
+    options = ["--provider", "stripe", "--subject", "cus_1", "--event-type", "invoice.*", "--outcome", "Applied"]
+    assert _commanded(desk, *options, "--dry-run").startswith("2 would be")
+    assert desk.waiting() == []
+    assert _commanded(desk, *options).startswith("2 handed")
+    assert desk.waiting() == ["evt_0", "evt_2"]
+    assert _commanded(desk, *options[:4], "--event-type", "charge.*").startswith("0 ")
+
+
+@pytest.mark.mission("STR-6")
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_command_replays_every_vendor_that_the_route_does(provider: str) -> None:
+    assert _commanded(Desk(), "--provider", provider, "--subject", "cus_none").startswith("0 ")
