@@ -18,7 +18,7 @@ from revops.bootstrap import Wiring, settings_documents
 from revops.platform.logging import LogCode
 
 PROJECT = Path(__file__).parents[3]
-README, RUNBOOK = PROJECT / "README.md", PROJECT / "docs" / "runbook.md"
+README, RUNBOOK, ARCHITECTURE = (PROJECT / name for name in ("README.md", "docs/runbook.md", "docs/architecture.md"))
 DECISIONS = sorted((PROJECT / "docs" / "adr").glob("*.md"))
 """Dated: they say what was so when it was decided."""
 DOCUMENTS = [README, PROJECT / "CHANGELOG.md", *sorted({*(PROJECT / "docs").rglob("*.md")} - {*DECISIONS})]
@@ -168,3 +168,23 @@ def test_the_readme_says_what_every_settings_document_decides() -> None:
     assert _first_column(_section(README, "Settings")) == {
         name for name, document in settings_documents().items() if document.IN_FILE
     }
+
+
+# ── the architecture ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_architecture_says_what_every_function_does() -> None:
+    functions = {path.parent.name for path in (PROJECT / "functions").glob("*/app.py")}
+    assert _first_column(_section(ARCHITECTURE, "The flow")) == functions
+
+
+def test_the_architecture_leads_to_every_table_of_keys() -> None:
+    package = PROJECT / "shared" / "revops"
+    with_table = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"^\| [^\n]*\| pk ", ast.get_docstring(ast.parse(_text(path))) or "", re.M)
+    }
+    named = {name for name in _first_column(_section(ARCHITECTURE, "The table")) if name.endswith(".py")}
+    assert not with_table - named
+    assert not {name for name in named if not (package / name).is_file()}
