@@ -1,4 +1,4 @@
-"""Scheduled reminders: missed response targets, tasks that are due, ticket blocks whose holder died."""
+"""Scheduled reminders: response targets, tasks, reviews, dunning, renewals, and ticket blocks whose holder died."""
 
 from typing import Any
 

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
+
 from local.story.cash import tell_cash
 from local.story.leads import tell_leads
 from local.story.teller import StoryFailed, Teller
@@ -17,11 +19,21 @@ from local.story.teller import StoryFailed, Teller
 __all__ = ["StoryFailed", "tell"]
 
 
+VENDORS = ("stripe", "hubspot", "whatsapp", "twilio", "docusign", "adobe_sign", "mail")
+"""Whose simulators the story plays with: it writes as a customer, signs, lets cards fail and moves the clock."""
+
+
 def tell(stack: Mapping[str, Any]) -> None:
-    """Tells the whole story. Raises StoryFailed at the first step that does not come true."""
-    teller = Teller(stack)
+    """Tells the whole story; with a real vendor, says that it cannot. Raises StoryFailed at a step that does not come
+    true."""
+    if real := [vendor for vendor in VENDORS if not stack[vendor]["simulator_url"]]:
+        print(f"\n  no story: it is told with simulators, and {', '.join(real)} is the real one (.env)")
+        return
     print("\n  From first touch to collected cash")
-    run = uuid.uuid4().hex[:6]
-    lead = tell_leads(teller, run)
-    tell_cash(teller, lead, run)
+    teller, run = Teller(stack), uuid.uuid4().hex[:6]
+    try:
+        lead = tell_leads(teller, run)
+        tell_cash(teller, lead, run)
+    except httpx.HTTPError as error:
+        raise StoryFailed(f"{type(error).__name__}: {error}") from error
     print(f"\n  told in {teller.number} steps; every line above was read back from the stack")

@@ -5,8 +5,6 @@ import json
 import sys
 from pathlib import Path
 
-import httpx
-
 from local import story
 from local.story import StoryFailed, tell
 
@@ -20,9 +18,8 @@ def main() -> int:
         return 1
     try:
         tell(json.loads(path.read_text(encoding="utf-8")))
-    except (StoryFailed, httpx.HTTPError) as error:
-        hint = "make log FUNCTION=change-relay (or another function) shows what it logged"
-        print(f"\n✗ the story ends here\n  why:  {error}\n  next: {hint}", file=sys.stderr)
+    except StoryFailed as error:
+        print(f"\n{error.report()}", file=sys.stderr)
         return 1
     return 0
 

@@ -12,12 +12,16 @@ from typing import Any
 import httpx
 
 from local.aws import client
+from local.stack.progress import StepFailed
 
 _WAIT_SECONDS = 60.0
 
 
-class StoryFailed(Exception):
+class StoryFailed(StepFailed):
     """A step did not come true."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("the story ends here", why, "make log FUNCTION=change_relay, or another folder of functions/")
 
 
 @dataclass

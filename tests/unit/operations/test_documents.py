@@ -18,10 +18,12 @@ from revops.bootstrap import Wiring, settings_documents
 from revops.platform.logging import LogCode
 
 PROJECT = Path(__file__).parents[3]
-README, RUNBOOK, ARCHITECTURE = (PROJECT / name for name in ("README.md", "docs/runbook.md", "docs/architecture.md"))
-DECISIONS = sorted((PROJECT / "docs" / "adr").glob("*.md"))
+README, DOCS = PROJECT / "README.md", PROJECT / "docs"
+ARCHITECTURE, RUNBOOK, SETTINGS = (DOCS / f"{name}.md" for name in ("architecture", "runbook", "settings"))
+
+DECISIONS = sorted((DOCS / "adr").glob("*.md"))
 """Dated: they say what was so when it was decided."""
-DOCUMENTS = [README, PROJECT / "CHANGELOG.md", *sorted({*(PROJECT / "docs").rglob("*.md")} - {*DECISIONS})]
+DOCUMENTS = [README, PROJECT / "CHANGELOG.md", *sorted({*DOCS.rglob("*.md")} - {*DECISIONS})]
 DOCUMENTS += sorted((PROJECT / "local").rglob("*.md"))
 _METHODS = "GET|HEAD|POST|PUT|PATCH|DELETE"
 
@@ -161,11 +163,11 @@ def test_the_runbook_explains_every_code_of_the_logs() -> None:
     assert _first_column(_section(RUNBOOK, "Logs")) == {code.value for code in LogCode}
 
 
-# ── the README ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the settings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_readme_says_what_every_settings_document_decides() -> None:
-    assert _first_column(_section(README, "Settings")) == {
+def test_every_settings_document_has_its_line_document_decides() -> None:
+    assert _first_column(_text(SETTINGS)) == {
         name for name, document in settings_documents().items() if document.IN_FILE
     }
 
