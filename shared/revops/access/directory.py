@@ -19,7 +19,12 @@ _LEVELS = 20
 class Absence(BaseModel):
     """When somebody is away: from `starts` (now, when it is not said) to `until`. Without `until` they are back."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"starts": "2026-12-21T08:00:00Z", "until": "2027-01-04T08:00:00Z"}]},
+    )
 
     starts: Annotated[AwareDatetime | None, Field(description="Now, when it is not said")] = None
     until: Annotated[AwareDatetime | None, Field(description="Empty: the user is back")] = None

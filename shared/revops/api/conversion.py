@@ -124,7 +124,9 @@ class ConversionView(BaseModel):
 class UndoAsked(BaseModel):
     """An undoing, under the version of the archived lead."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", json_schema_extra={"examples": [{"version": 8}]}
+    )
 
     version: Annotated[int, Field(ge=1, description="The version that was read; another one stands → 409")]
 

@@ -49,6 +49,8 @@ class _Model(BaseModel):
 class ReconciliationRequest(_Model):
     """What is to be compared."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"order_id": "ORD_2K7QF0X9M4T8"}]})
+
     order_id: Annotated[str, Field(max_length=60, description="One order form; all of them, unless given")] = ""
 
 

@@ -12,13 +12,21 @@ from revops.settings.service import ChangeSettings, SettingsPlan, SettingsView
 class SettingsContent(BaseModel):
     """A whole document, as its file in config/ has it."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"content": {"grace_days": 7, "follow_up_days": 1}}]},
+    )
 
     content: dict[str, Any]
 
 
 class SettingsApplication(SettingsContent):
     """A whole document and the version it replaces (0 when none was applied yet)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"content": {"grace_days": 7, "follow_up_days": 1}, "version": 0}]}
+    )
 
     version: Annotated[int, Field(ge=0)]
 

@@ -109,7 +109,12 @@ class ReadCustomers:
 class CustomerChange(BaseModel):
     """What people keep on a profile, under the version that was read. Everything else comes from Stripe."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"version": 3, "next_follow_up_at": "2026-12-01T09:00:00Z"}]},
+    )
 
     version: Annotated[int, Field(ge=1, description="The version that was read; another one stands → 409")]
     notes: Annotated[str, Field(max_length=10_000)] | None = None

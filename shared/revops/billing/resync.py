@@ -150,7 +150,9 @@ def resync_of_key(key: Key) -> str:
 class ResyncRequest(BaseModel):
     """Everybody, at most so many a minute."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", json_schema_extra={"examples": [{"per_minute": 300}]}
+    )
 
     per_minute: Annotated[int, Field(ge=10, le=3000, description="Customers a minute at most")] = 300
 

@@ -37,7 +37,9 @@ class TakenStatement(ConsentStatement):
 class DisturbanceChange(BaseModel):
     """Whether a person is to be left alone altogether."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", json_schema_extra={"examples": [{"do_not_disturb": True}]}
+    )
 
     do_not_disturb: bool
 

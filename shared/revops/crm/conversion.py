@@ -70,7 +70,9 @@ _STAGE = OpportunityStage.QUALIFIED
 class ConversionAsked(Wishes):
     """A conversion, under the version of the lead that was read."""
 
-    version: Annotated[int, Field(ge=1, description="The version that was read; another one stands → 409")]
+    version: Annotated[
+        int, Field(ge=1, examples=[7], description="The version that was read; another one stands → 409")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

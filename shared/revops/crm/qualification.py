@@ -77,6 +77,12 @@ class MeddiccGiven(_Input):
 class QualificationGiven(_Input):
     """What was found out. Factors that are not named stay as they are."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"version": 4, "bant": {"budget": {"state": "met", "note": "approved for next year"}}}]
+        }
+    )
+
     version: Annotated[int, _VERSION]
     bant: BantGiven = BantGiven()
     meddicc: MeddiccGiven = MeddiccGiven()
@@ -89,6 +95,8 @@ class QualificationGiven(_Input):
 
 class OutcomeGiven(_Input):
     """What BANT says in the end. A rejection gives a reason out of the list of the rules."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 5, "outcome": "accepted"}]})
 
     version: Annotated[int, _VERSION]
     outcome: OutcomeKind

@@ -32,7 +32,12 @@ from revops.table import (
 class LeadChange(BaseModel):
     """What may be changed on a lead by hand. Everything else is read-only and refused."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"version": 3, "status": "Contacted", "job_title": "Head of Operations"}]},
+    )
 
     version: Annotated[int, Field(ge=1, description="The version that was read; another one stands → 409")]
     first_name: ShortText | None = None

@@ -48,7 +48,12 @@ class Choice(BaseModel):
 class AdoptRequest(BaseModel):
     """Which customers of a plan are to be adopted: all the certain ones, or chosen ones. `version` is the plan's."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"version": 2, "all_certain": True}]},
+    )
 
     version: Annotated[int, Field(ge=1, description="The plan's version that was read")]
     all_certain: bool = False

@@ -38,7 +38,12 @@ _LATEST = 25
 class RepairApproval(BaseModel):
     """Which differences are to be repaired. `version` is that of the reconciliation that was read."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"version": 2, "differences": ["DIF_2K7QF0X9M4T8"]}]},
+    )
 
     version: Annotated[int, Field(ge=1, description="The reconciliation's version that was read")]
     differences: Annotated[

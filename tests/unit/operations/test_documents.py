@@ -190,3 +190,12 @@ def test_the_architecture_leads_to_every_table_of_keys() -> None:
     named = {name for name in _first_column(_section(ARCHITECTURE, "The table")) if name.endswith(".py")}
     assert not with_table - named
     assert not {name for name in named if not (package / name).is_file()}
+
+
+# ── the decisions ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_index_of_decisions_has_each_under_its_title() -> None:
+    index = dict(re.findall(r"^\| \[\d{4}\]\(([\w.-]+)\) \| (.+) \|$", _text(DOCS / "adr" / "README.md"), re.M))
+    titles = {path.name: _text(path).partition("\n")[0] for path in DECISIONS if path.name != "README.md"}
+    assert {name: f"# {name[:4]} – {title}" for name, title in index.items()} == titles

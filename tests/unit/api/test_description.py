@@ -1,0 +1,57 @@
+"""What the API's description shows as an example: there is one of every body, and the whole ones are what it takes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from local import generate
+
+_DOCUMENT: dict[str, Any] = json.loads(generate.OPENAPI.read_text(encoding="utf-8"))
+_SCHEMAS: dict[str, Any] = _DOCUMENT["components"]["schemas"]
+
+
+def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every route that takes JSON, and what it says of the body."""
+    for path, methods in _DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if content:
+                yield f"{method} {path}", content
+
+
+_BODIES = dict(_bodies())
+
+
+def _shows_one(node: Any, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether there is an example anywhere in it, or in what it refers to."""
+    if isinstance(node, list):
+        return any(_shows_one(each, seen) for each in node)
+    if not isinstance(node, dict):
+        return False
+    name = str(node.get("$ref", "")).rpartition("/")[2]
+    referred = bool(name) and name not in seen and _shows_one(_SCHEMAS[name], seen | {name})
+    return "examples" in node or "example" in node or referred or any(_shows_one(each, seen) for each in node.values())
+
+
+@pytest.mark.parametrize("route", _BODIES)
+def test_every_body_has_an_example(route: str) -> None:
+    assert _shows_one(_BODIES[route])
+
+
+def _whole() -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Every example of a whole body: where it stands, the schema, the example."""
+    for route, content in _BODIES.items():
+        for example in content.get("examples", {}).values():
+            yield route, content["schema"], example["value"]
+    for name, schema in _SCHEMAS.items():
+        for example in schema.get("examples", []) if schema.get("type") == "object" else []:
+            yield name, {"$ref": f"#/components/schemas/{name}"}, example
+
+
+@pytest.mark.parametrize(("where", "schema", "example"), list(_whole()), ids=lambda value: str(value)[:40])
+def test_a_whole_example_is_a_body_that_the_schema_takes(where: str, schema: Any, example: Any) -> None:
+    validator = Draft202012Validator(schema | {"components": _DOCUMENT["components"]})
+    assert not [f"{where}: {error.message}" for error in validator.iter_errors(example)]
