@@ -99,10 +99,14 @@ forget: ## stop the stack and remove its state
 # ── what must hold ────────────────────────────────────────────────────────────────────────────────────────────────
 
 check: .venv/.installed ## format, lint, types, import contracts, unit and quick property tests (under a minute)
+	@echo "  · format and lint"
 	@$(PYTHON) -m ruff format --check --quiet $(CODE)
 	@$(PYTHON) -m ruff check --quiet $(CODE)
+	@echo "  · types"
 	@$(PYTHON) -m mypy $(CODE)
+	@echo "  · import contracts"
 	@PYTHONPATH=shared .venv/bin/lint-imports --no-cache
+	@echo "  · unit and quick property tests"
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal tests/unit $(QUICK)
 
 test: setup ## every suite that must pass, each with its time
@@ -127,6 +131,7 @@ docs: .venv/.installed ## what is generated: API description, event schemas, req
 
 COMPILE := $(UV) pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url --no-header
 lock: .venv/.uv ## recompile the hashed lists from pyproject.toml
+	@echo "  · six lists, from the package index"
 	@$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	@$(COMPILE) -c requirements/runtime.txt --group training -o requirements/training.txt
 	@$(COMPILE) -c requirements/runtime.txt --group documents -o requirements/documents.txt
@@ -135,6 +140,7 @@ lock: .venv/.uv ## recompile the hashed lists from pyproject.toml
 	@$(COMPILE) --group tools -o requirements/tools.txt
 
 build: .venv/.installed ## the layers for Lambda (arm64, or LAYER_ARCHITECTURE=x86_64) under .build/lambda
+	@echo "  · layers, a minute or two"
 	@rm -rf .build/lambda && mkdir -p .build/lambda/dependencies .build/lambda/training .build/lambda/documents .build/lambda/domain
 	@$(MAKE) -s -C layers/training PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/training build-TrainingLayer
 	@$(MAKE) -s -C layers/documents PYTHON=$(CURDIR)/$(PYTHON) ARTIFACTS_DIR=$(CURDIR)/.build/lambda/documents build-DocumentsLayer
