@@ -8,7 +8,6 @@ reading goes on with the line after the one it began on.
 import codecs
 import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -147,10 +146,16 @@ class CsvSheet:
         self._size = spooled.size
         self._position = 0
         self._newline = self._line_end()
+        self._stray = "\n" if self._newline == b"\r" else "\r"
         self._delimiter = ","
         self.header_row, self._body, raw = self._first()
-        self._delimiter = _delimiter_of(raw)
-        self.header = trimmed_header(tuple(self._cells(raw)))
+        try:
+            self._delimiter = _delimiter_of(raw, self._stray)
+            self.header = trimmed_header(tuple(self._cells(raw)))
+        except csv.Error as error:
+            raise unreadable(
+                "header", "the header row cannot be read", f"at most {MAX_CELL} characters a cell"
+            ) from error
 
     def close(self) -> None:
         """Nothing is kept beside the file."""
@@ -177,7 +182,10 @@ class CsvSheet:
         except UnicodeDecodeError as error:
             where = f"byte {error.start + 1} of the row is not {self._encoding.upper()}"
             return RawRow(number, problem=FieldIssue("row", "encoding", where, "UTF-8, UTF-16 or Windows-1252"))
-        cells = tuple(self._cells(text))
+        try:
+            cells = tuple(self._cells(text))
+        except csv.Error:  # the library's limit on a cell, which is above ours
+            return RawRow(number, problem=_too_large("row", f"at most {MAX_CELL} characters a cell"))
         long = next((place for place, cell in enumerate(cells) if len(cell) > MAX_CELL), None)
         if long is not None:
             name = self.header[long] if long < len(self.header) else f"column {long + 1}"
@@ -185,7 +193,7 @@ class CsvSheet:
         return fitted(number, cells, len(self.header))
 
     def _cells(self, text: str) -> list[str]:
-        return next(csv.reader([text], delimiter=self._delimiter, strict=False), [])
+        return _cells(text, self._delimiter, self._stray)
 
     def _first(self) -> tuple[int, int, str]:
         """The row number of the header, where the next row begins, and the header's text."""
@@ -203,10 +211,11 @@ class CsvSheet:
         raise unreadable("header", "the file is empty", "a first row that names the columns")
 
     def _line_end(self) -> bytes:
-        """Lines end with LF, with or without CR; where there is none at all, with CR alone."""
+        """Lines end with LF, with or without CR; where most ends are CR alone, with that."""
         self._file.seek(0)
         sample = self._file.read(_SAMPLE)
-        return b"\r" if b"\r" in sample and b"\n" not in sample else b"\n"
+        alone = sample.count(b"\r") - sample.count(b"\r\n")
+        return b"\r" if alone > sample.count(b"\n") else b"\n"
 
     # -- records -------------------------------------------------------------------------------------------------
 
@@ -321,9 +330,18 @@ def _close_quote(record: bytes, opened: int, joined: int, delimiter: bytes) -> t
     return (_open_quote(record, closed + 2, delimiter) if behind == delimiter else -1), True
 
 
-def _delimiter_of(header: str) -> str:
+def _cells(text: str, delimiter: str, stray: str) -> list[str]:
+    """The cells of a record. `stray` is the character that ends no line in this file: the library would end a record
+    with it, so it is read behind a NUL's mask. Raises csv.Error for a cell beyond the library's limit."""
+    if stray not in text:
+        return next(csv.reader([text], delimiter=delimiter, strict=False), [])
+    masked = csv.reader([text.replace(stray, "\0")], delimiter=delimiter, strict=False)
+    return [cell.replace("\0", stray) for cell in next(masked, [])]
+
+
+def _delimiter_of(header: str, stray: str) -> str:
     """What separates the columns: of the usual ones, the one that cuts the header into most cells."""
-    cells = {mark: len(next(csv.reader(io.StringIO(header), delimiter=mark), [])) for mark in _DELIMITERS}
+    cells = {mark: len(_cells(header, mark, stray)) for mark in _DELIMITERS}
     return max(_DELIMITERS, key=lambda mark: (cells[mark], -_DELIMITERS.index(mark)))
 
 

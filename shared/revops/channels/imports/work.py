@@ -34,7 +34,7 @@ from revops.channels.imports.ports import RESULTS, UPLOADS, Files, ImportQueue
 from revops.channels.imports.repeats import Repeats
 from revops.channels.imports.result import write_result
 from revops.channels.imports.rows import ReadRows
-from revops.channels.imports.sheets import Sheet, unreadable
+from revops.channels.imports.sheets import RawRow, Sheet, unreadable
 from revops.channels.imports.store import (
     CHUNK,
     IMPORTS,
@@ -168,12 +168,26 @@ class _Run:
     def whole(self, file: BinaryIO) -> str:
         """The file as a whole: fetched, read, worked on, answered."""
         try:
-            with closing(self._opened(file)) as sheet:
-                return self._answer(sheet)
+            sheet = self._opened(file)
         except Invalid as error:
-            self._progress = progress_of(self._table.get(progress_key(self._job.id)))
-            issues = [Issue(field=i.field, rule=i.rule, message=i.message, accepted=i.accepted) for i in error.issues]
-            return self._settle(ImportState.FAILED, problems=tuple(issues))
+            return self._fail(error, None)
+        with closing(sheet):
+            try:
+                return self._answer(sheet)
+            except Invalid as error:
+                return self._fail(error, sheet)
+
+    def _fail(self, error: Invalid, sheet: Sheet | None) -> str:
+        """Ends an import whose file cannot be read, or not to its end. Rows that have their verdict keep it, and the
+        result file says so, unless the file is no longer the one they were read from."""
+        self._progress = progress_of(self._table.get(progress_key(self._job.id)))
+        issues = [Issue(field=i.field, rule=i.rule, message=i.message, accepted=i.accepted) for i in error.issues]
+        shown = self._progress.rows > 0 and sheet is not None and self._job.content == self._content
+        if sheet is not None and shown:
+            if self._short_of_time():
+                return self._hand_on()
+            self._write_result(sheet)
+        return self._settle(ImportState.FAILED, problems=tuple(issues), result=shown)
 
     def _answer(self, sheet: Sheet) -> str:
         job = self._job
@@ -216,9 +230,13 @@ class _Run:
         cancelled = self._job.state is ImportState.CANCELLED
         if not (whole or cancelled):
             return self._hand_on()
-        if self._seconds_left() < ENOUGH + self._progress.rows / ROWS_A_SECOND and self._progress.rows:
+        if self._short_of_time():
             return self._hand_on()
         return self._finish(ImportState.CANCELLED if cancelled else ImportState.COMPLETED, sheet)
+
+    def _short_of_time(self) -> bool:
+        """Whether the result file might not be written before the time is up."""
+        return self._seconds_left() < ENOUGH + self._progress.rows / ROWS_A_SECOND and self._progress.rows > 0
 
     def _send(self, chunks: Iterator[_Chunk], store: StoreRows) -> bool:
         """Sends chunk after chunk, and settles each once the next one is sent. Answers whether that was all of the
@@ -249,13 +267,19 @@ class _Run:
         """The rest of the file. Raises Invalid where it breaks off."""
         rows, taken = sheet.rows(self._progress.last_row), self._progress.rows
         length = min(self._chunk, FIRST)
-        while raw := list(islice(rows, length)):
+        broken: Invalid | None = None
+        while broken is None:
+            raw, broken = _some(rows, length)
+            if not raw:
+                break
             length, taken = min(2 * length, self._chunk), taken + len(raw)
             if taken > MAX_ROWS:
                 raise unreadable("rows", "the file has too many rows", f"at most {MAX_ROWS}; the rest in another file")
             fresh = [read(row) for row in raw if row.number not in done]
             before = tuple(done[row.number] for row in raw if row.number in done)
             yield _Chunk(store.look(fresh), before, sheet.share())
+        if broken is not None:
+            raise broken
 
     def _note(self, progress: Progress, until: str | None = None) -> None:
         """Commits the progress. Raises Superseded when another worker has the import."""
@@ -280,15 +304,17 @@ class _Run:
 
     def _finish(self, state: ImportState, sheet: Sheet, *, repeats: str = "") -> str:
         """Writes the result file and ends the import."""
+        self._write_result(sheet)
+        return self._settle(state, repeats=repeats, result=self._progress.rows > 0)
+
+    def _write_result(self, sheet: Sheet) -> None:
         with tempfile.TemporaryFile() as result:
             write_result(sheet, in_order(verdicts_of(self._table, self._job.id)), result)
             result.seek(0)
             self._files.write(f"{RESULTS}{self._job.id}.csv", result, "text/csv; charset=utf-8")
-        return self._settle(state, repeats=repeats)
 
-    def _settle(self, state: ImportState, *, problems: tuple[Issue, ...] = (), repeats: str = "") -> str:
+    def _settle(self, state: ImportState, *, result: bool, problems: tuple[Issue, ...] = (), repeats: str = "") -> str:
         share = 1.0 if state is ImportState.COMPLETED else self._progress.share
-        result = self._progress.rows > 0 and not problems
         self._note(self._progress.model_copy(update={"share": share, "result": result}), time_text(self._clock.now()))
         if self._job.state is not state:
             self._change(state=state, state_since=self._clock.now(), problems=problems, repeats=repeats)
@@ -307,6 +333,17 @@ class _Run:
             self._job = IMPORTS.require(self._table, self._job.id)
         else:
             self._job = changed
+
+
+def _some(rows: Iterator[RawRow], length: int) -> tuple[list[RawRow], Invalid | None]:
+    """The next rows, and what is wrong with the file where it breaks off behind them."""
+    some: list[RawRow] = []
+    try:
+        for row in islice(rows, length):
+            some.append(row)
+    except Invalid as error:
+        return some, error
+    return some, None
 
 
 def _tried(chunks: Iterator[_Chunk]) -> Future[_Chunk | None]:

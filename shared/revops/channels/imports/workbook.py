@@ -99,7 +99,7 @@ def _broken() -> Invalid:
 def _part(package: zipfile.ZipFile, name: str) -> IO[bytes]:
     try:
         return package.open(name)
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # not there, odd, encrypted
+    except (KeyError, zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:  # not there, cut, odd, encrypted
         raise _broken() from error
 
 

@@ -12,10 +12,11 @@ from typing import BinaryIO
 
 from revops.channels.imports.sheets import MAX_CELL, MAX_COLUMNS, RawRow, fitted, trimmed_header, unreadable
 from revops.channels.imports.workbook import Workbook, parse
-from revops.kernel import FieldIssue
+from revops.kernel import FieldIssue, Invalid
 
 _LETTERS = re.compile(r"[A-Z]{1,3}")
-_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_CODE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_ESCAPE = re.compile(f"(?:{_CODE.pattern})+")
 _WIDEST = 16_384
 
 
@@ -64,9 +65,13 @@ class XlsxSheet:
         stream, self._size = self._book.sheet(self._name)
         self._read = _SheetXml(self._book)
         with stream:
-            for _ in parse(stream, self._read.start, self._read.end, self._read.text):
-                self._read.position = stream.tell()
-                yield from self._read.taken()
+            try:
+                for _ in parse(stream, self._read.start, self._read.end, self._read.text):
+                    self._read.position = stream.tell()
+                    yield from self._read.taken()
+            except Invalid:
+                yield from self._read.taken()  # what stands before the place where the workbook breaks off
+                raise
 
 
 class _SheetXml:
@@ -162,7 +167,7 @@ class _SheetXml:
                     self._date(raw) if self._style.isdecimal() and int(self._style) in self._book.dates else plain(raw)
                 )
             case _:
-                return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), raw) if "_x" in raw else raw
+                return _unescaped(raw)
 
     def _shared(self, raw: str) -> str:
         try:
@@ -173,7 +178,7 @@ class _SheetXml:
         if len(text) > MAX_CELL:
             self._problem = FieldIssue("row", "cell-size", "a cell is too large", f"at most {MAX_CELL} characters")
             return ""
-        return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+        return _unescaped(text)
 
     def _date(self, raw: str) -> str:
         try:
@@ -198,6 +203,19 @@ def plain(raw: str) -> str:
     if not number.is_finite() or abs(number.adjusted()) > 30:
         return raw
     return format(number.to_integral_value() if number == number.to_integral_value() else number.normalize(), "f")
+
+
+def _unescaped(text: str) -> str:
+    """A text with Excel's escapes written out: `_x000D_` is a carriage return. Two halves of one character become it;
+    half of one alone can be written nowhere and becomes U+FFFD."""
+    if "_x" not in text:
+        return text
+    return _ESCAPE.sub(_written_out, text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    units = b"".join(int(code, 16).to_bytes(2, "little") for code in _CODE.findall(found.group()))
+    return units.decode("utf-16-le", "replace")
 
 
 def _place(letters: str) -> int:

@@ -1,12 +1,17 @@
 """Chunks under way at once: the next one is looked up while one is written, and nothing is missed in between."""
 
+import csv
+import io
+import zipfile
+
 import pytest
 
 from revops.channels.imports.model import ImportState, Verdict
 from revops.table import Put, Transaction
 from tests.builders.crm import CALL, submission
-from tests.builders.imports import Importing, bring, leads, person
+from tests.builders.imports import ATTRIBUTION, SELLER, Importing, bring, leads, person
 from tests.builders.memory_table import MemoryTable
+from tests.builders.workbooks import Cell, workbook
 
 pytestmark = [pytest.mark.mission("CAP-7", "CAP-11"), pytest.mark.fault("R30")]
 LINES = (
@@ -64,3 +69,30 @@ def test_a_file_that_turns_out_too_long_fails_and_what_came_before_stays(monkeyp
     assert status.job.state is ImportState.FAILED
     assert [each.rule for each in status.job.problems] == ["rows"]
     assert status.progress.rows == 4 == len(importing.verdicts(import_id)) == len(leads(table))
+
+
+@pytest.mark.mission("CAP-7")
+def test_a_workbook_that_breaks_off_keeps_what_stands_before_and_says_so_row_by_row() -> None:
+    """Five rows, and then XML that is none: no row before it is lost, and the result file can be had."""
+    rows: list[list[Cell]] = [["First Name", "E-Mail", "Country"]]
+    rows += [[f"P{number}", f"p{number}@firm{number}.example", "US"] for number in range(5)]
+    table = MemoryTable()
+    importing = Importing(table, "sdr-1", chunk=2)
+    import_id = importing.bring(_broken_behind_its_rows(rows), "xlsx", columns={}, attribution=ATTRIBUTION)
+    status = importing.status(import_id)
+    assert status.job.state is ImportState.FAILED
+    assert [each.rule for each in status.job.problems] == ["workbook"]
+    assert status.progress.rows == 5 == len(leads(table))
+    assert import_id in importing.read.result_url(import_id, SELLER)
+    shown = list(csv.reader(io.StringIO(importing.result(import_id))))
+    assert [line[1] for line in shown[1:]] == ["stored"] * 5
+    assert [line[-3] for line in shown[1:]] == ["P0", "P1", "P2", "P3", "P4"]
+
+
+def _broken_behind_its_rows(rows: list[list[Cell]]) -> bytes:
+    package, out = zipfile.ZipFile(io.BytesIO(workbook(rows))), io.BytesIO()
+    with zipfile.ZipFile(out, "w") as broken:
+        for name in package.namelist():
+            part = package.read(name)
+            broken.writestr(name, part.replace(b"</sheetData>", b"<row><c></row>") if "sheet1" in name else part)
+    return out.getvalue()

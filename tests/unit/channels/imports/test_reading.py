@@ -84,14 +84,37 @@ def test_rows_count_as_a_spreadsheet_counts_them_and_reading_goes_on_behind_one(
         (b'"open,2', "unclosed-quote"),
         (b"x" * (MAX_RECORD + 50) + b",2", "cell-size"),
         (b"x" * 40_000 + b",2", "cell-size"),
+        (b"x" * 200_000 + b",2", "cell-size"),
+        (b"1,2\r3,4", "row-width"),
     ],
-    ids=["narrow", "wide", "encoding", "nul", "quote", "record", "cell"],
+    ids=["narrow", "wide", "encoding", "nul", "quote", "record", "cell", "large cell", "two rows"],
 )
 def test_a_broken_row_has_its_verdict_and_the_next_is_read(line: bytes, rule: str) -> None:
     good = "Zoë,2\n".encode()
     _, rows = csv_rows(b"a,b\n" + good + line + b"\n" + good, part=50_000)
     assert [row.problem.rule if row.problem else "" for row in rows] == ["", rule, ""]
     assert rows[2].cells == ("Zoë", "2")
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.parametrize(
+    ("content", "cells"),
+    [
+        (b"a,b\nx\ry,2\n", ("x\ry", "2")),
+        (b"a,b\r\nx,2\r\r\n", ("x", "2")),
+        (b'a,b\r"x\ny",2\rz,3\r', ("x\ny", "2")),
+        (b"a\r1,b\nx,2\n", ("x", "2")),
+    ],
+)
+def test_a_line_end_of_another_kind_is_part_of_its_cell(content: bytes, cells: tuple[str, ...]) -> None:
+    _, rows = csv_rows(content)
+    assert rows[0].cells == cells
+
+
+def test_a_header_that_no_sheet_could_hold_is_refused() -> None:
+    with pytest.raises(Invalid) as refusal:
+        csv_rows(b"a," + b"x" * 200_000 + b"\n1,2\n", part=50_000)
+    assert refusal.value.issues[0].rule == "header"
 
 
 @pytest.mark.mission("CAP-7")
@@ -156,6 +179,20 @@ def test_a_formula_gives_its_last_value_and_says_so() -> None:
     assert (empty.cells, empty.notes) == (("x", ""), ((1, "a formula: it was saved without a value"),))
 
 
+@pytest.mark.fault("S14")
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("a_x000D_b", "a\rb"), ("_xD83D__xDE00_", "😀"), ("half _xD800_", "half \ufffd"), ("_x005F_x", "_x")],
+)
+def test_escaped_characters_are_written_out_and_half_of_one_can_be_stored(
+    shared: bool, written: str, text: str
+) -> None:
+    _, rows = xlsx_rows(workbook([["Name", "Firm"], [written, "x"]], shared=shared))
+    assert rows[0].cells == (text, "x")
+    assert text.encode().decode() == text
+
+
 @pytest.mark.mission("CAP-7")
 def test_a_sheet_is_chosen_by_name() -> None:
     more: dict[str, list[list[Cell]]] = {"Archive": [["E-Mail"], ["old@x.example"]]}
@@ -187,6 +224,13 @@ def with_part(name: str, content: bytes) -> bytes:
         return package({part: sound.read(part) for part in sound.namelist()} | {name: content})
 
 
+def misplaced(content: bytes) -> bytes:
+    """A workbook whose list of contents says it lies elsewhere, so that its parts would begin before the file."""
+    where = len(content) - 6
+    begins = int.from_bytes(content[where : where + 4], "little") + 1_000_000
+    return content[:where] + begins.to_bytes(4, "little") + content[where + 4 :]
+
+
 _LAUGHS = b"<!DOCTYPE x [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'>]><sst><si><t>&b;</t></si></sst>"
 
 
@@ -206,8 +250,23 @@ _LAUGHS = b"<!DOCTYPE x [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'>]><sst><si><t
         (with_part("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row>"), "workbook"),
         (with_part("xl/styles.xml", b"<styleSheet><numFmt numFmtId='x'/></styleSheet>"), "workbook"),
         (with_part("xl/worksheets/sheet1.xml", b"<worksheet/>"), "header"),
+        (misplaced(workbook(ROWS)), "workbook"),
     ],
-    ids=["ole", "text", "cut", "zip", "bomb", "sheet bomb", "entries", "slip", "laughs", "open", "style", "empty"],
+    ids=[
+        "ole",
+        "text",
+        "cut",
+        "zip",
+        "bomb",
+        "sheet bomb",
+        "entries",
+        "slip",
+        "laughs",
+        "open",
+        "style",
+        "empty",
+        "misplaced",
+    ],
 )
 def test_what_is_no_sound_workbook_is_refused_at_once(content: bytes, rule: str) -> None:
     """Within a second and 64 MiB (S12)."""
