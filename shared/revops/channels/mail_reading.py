@@ -220,7 +220,7 @@ def _text(part: EmailMessage) -> str:
     for charset in (part.get_content_charset() or "utf-8", "utf-8"):
         try:
             return content.decode(charset)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):  # no such encoding, a name that can be none, or other bytes
             continue
     return content.decode("latin-1")
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from revops.crm.consent import CONSENTS, ConsentRecord, RecordConsent, add_consents
 from revops.crm.facts import facts_of
-from revops.crm.lookalikes import lookalikes
-from revops.crm.model import Account, Assignment, Engagement, Lead, LeadStatus, MatchVerdict
+from revops.crm.lookalikes import lookalikes, reached_at
+from revops.crm.model import Account, Assignment, Channel, Engagement, Lead, LeadStatus, MatchVerdict
+from revops.crm.normalise import mobile
 from revops.crm.policies.assignment import (
     AssignmentRules,
     Traits,
@@ -67,6 +68,8 @@ from revops.table import (
 
 _ATTEMPTS = 20
 _TURNS = 100
+_NUMBERED = (Channel.WHATSAPP, Channel.CALL)
+"""Channels that bring the sender's number themselves."""
 _KEEP_KEYS_SECONDS = 40 * 86_400
 
 
@@ -163,9 +166,20 @@ class SubmitLead:
             return _Known(answered=self._answered(used, reading))
         account_id = claim_holder(rows.pop(0)) if domain else None
         holder = next((claim_holder(row) for row in rows if row is not None), None)
-        lead = standing_at(self._table, holder) if holder else None
+        lead = standing_at(self._table, holder) if holder else self._nameless(reading, vacant)
         account = ACCOUNTS.get(self._table, account_id) if account_id and lead is None else None
         return _Known(lead, account, vacant=vacant)
+
+    def _nameless(self, reading: Reading, vacant: frozenset[str]) -> Lead | None:
+        """Who calls or writes from a mobile number and goes by neither name nor e-mail is the one person known at it
+        (CAP-2, CAP-3). Where several are, or none, it is somebody of their own."""
+        said = reading.submission
+        if said.channel not in _NUMBERED or said.email or said.first_name or said.last_name:
+            return None
+        if not mobile(reading.phone) or vacant.issuperset(reading.features.blocking_keys()):
+            return None
+        there = {lead.id: lead for lead in reached_at(self._table, reading.phone)}
+        return next(iter(there.values())) if len(there) == 1 else None
 
     def _answered(self, used: Row, reading: Reading) -> LeadReceipt:
         note = json.loads(json.loads(used.doc)["note"])

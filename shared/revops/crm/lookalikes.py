@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from revops.crm.known import known_today
 from revops.crm.model import Lead, MatchDecision, MatchVerdict
-from revops.crm.policies.matching import Features, MatchRules, matcher
+from revops.crm.policies.matching import Features, MatchRules, matcher, nameless
 from revops.crm.reading import features_of
 from revops.crm.store import LEADS, lead_key, matched_lead, standing
 from revops.table import Query, Table, present, query_all
@@ -36,7 +36,10 @@ def among(
     one = compared.values(person)
     for lead in leads:
         features = features_of(lead)
-        if lead.id == but or compared.score(one, compared.values(features)) is None:
+        if lead.id == but:
+            continue
+        other = compared.values(features)
+        if compared.score(one, other) is None and not nameless(one, other):
             continue
         stands = standing(table, lead)
         if stands is None or stands.id == but:

@@ -138,6 +138,7 @@ def test_a_wrong_charset_costs_letters_and_nothing_else() -> None:
     head = b"From: a@b.example\r\nContent-Type: text/plain; charset=%s\r\n\r\n"
     assert "Gr" in read(head % b"utf-8" + "Grüße".encode("latin-1")).text
     assert read(head % b"no-such-charset" + "Grüße".encode()).text == "Grüße"
+    assert read(head % b"\0" + "Grüße".encode()).text == "Grüße"
     assert read(b"From: =?utf-8?q?=C3=A4?= <a@b.example>\r\nSubject: =?x-odd?q?=FF?=\r\n\r\nhi").text == "hi"
 
 

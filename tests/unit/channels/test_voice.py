@@ -16,7 +16,7 @@ from revops.crm.activities import ActivityOutcome
 from revops.inbox import InboxStatus
 from revops.kernel import Invalid, Unavailable
 from tests.builders.channels import Channels
-from tests.builders.crm import CALL, submissions_of
+from tests.builders.crm import CALL, submission, submissions_of
 
 pytestmark = pytest.mark.mission("CAP-3")
 URL = "https://api.example.com/webhooks/twilio/voice"
@@ -121,6 +121,33 @@ def test_who_calls_becomes_an_owned_lead_with_the_call_on_its_timeline() -> None
     assert tell(channels, fields(2)) == ["call under way"]
     assert len(channels.leads()) == 1
     assert len(channels.activities()) == 2
+
+
+@pytest.mark.mission("CAP-11")
+def test_who_is_known_at_a_mobile_number_with_an_email_calls_as_that_lead() -> None:
+    channels = Channels()
+    known = channels.submit(submission(phone=CALLER), CALL).lead
+    assert tell(channels, fields()) == ["call under way"]
+    assert [lead.id for lead in channels.leads()] == [known.id]
+    (call,) = channels.activities()
+    assert call.related_to == known.id
+    assert [each.channel for each in submissions_of(channels.table, known.id)] == ["call"]
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.parametrize("caller", [CALLER, "+4930901820"])
+def test_at_a_number_that_may_be_anybodys_a_caller_is_somebody_of_their_own(caller: str) -> None:
+    """Two people on one mobile number, and one known at a switchboard."""
+    channels = Channels()
+    mobile = caller == CALLER
+    known = [channels.submit(submission(phone=caller), CALL).lead]
+    if mobile:
+        other = submission(phone=caller, email="ravi.patel@nordlicht.example", first_name="Ravi", last_name="Patel")
+        known.append(channels.submit(other, CALL).lead)
+    tell(channels, fields(From=caller))
+    (caller_lead,) = [lead for lead in channels.leads() if lead.channel == "call"]
+    assert caller_lead.duplicate_check == ("Pending" if mobile else "Pass")
+    assert {each.lead_id for each in caller_lead.resembles} == ({lead.id for lead in known} if mobile else set())
 
 
 STAGES: list[tuple[dict[str, str], ...]] = list(

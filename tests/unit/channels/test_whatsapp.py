@@ -438,3 +438,18 @@ def test_an_answer_counts_for_the_lead_with_an_email_whose_number_it_comes_from(
     write(channels, text("Please call me"))
     for lead, events in ((known, ["reply"]), (other, [])):
         assert [done.event for done in LEADS.require(channels.table, lead.id).engagement] == events
+
+
+@pytest.mark.mission("CAP-11", "LEAD-5")
+def test_a_writer_without_a_name_is_the_one_known_at_the_number_and_may_be_answered() -> None:
+    channels = Channels()
+    known = channels.submit(submission(phone=f"+{SENDER}"), CALL).lead
+    write(channels, text("Hello", name=""))
+    (lead,) = channels.leads()
+    assert lead.id == known.id
+    assert (lead.first_name, lead.email) == (known.first_name, known.email)
+    assert lead.whatsapp_inbound_at is not None
+    assert write(channels, text("Hello", name="")) == []
+    write(channels, text("Again", 2, name=""))
+    assert len(channels.leads()) == 1
+    assert len(channels.activities()) == 2

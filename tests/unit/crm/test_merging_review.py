@@ -9,7 +9,7 @@ from revops.access import Policy
 from revops.crm.duplicates import PAIRS, FollowOwners, PairStatus, ReadDuplicates, TellApart, Waiting, pair_id
 from revops.crm.merging import MERGES, MergeLeads, UndoMerge
 from revops.crm.model import Channel, DuplicateCheck, Lead
-from revops.crm.policies.matching import MatchRules
+from revops.crm.policies.matching import NAMELESS, MatchRules
 from revops.crm.rechecking import RecheckLead
 from revops.crm.store import LEADS
 from revops.kernel import CallContext, Forbidden, Invalid, NotFound, Principal, Refused, Role
@@ -66,6 +66,20 @@ class Desk:
 
 def private(**said: Any) -> dict[str, Any]:
     return {"email": "asha.rao@gmail.com", "phone": "+49 30 901820", **said}
+
+
+@pytest.mark.mission("CAP-2", "CAP-11")
+def test_a_writer_without_a_name_who_gives_an_email_later_waits_in_the_list() -> None:
+    desk, mobile = Desk(), "+49 1511 2345678"
+    nobody = {"first_name": "", "last_name": "", "company": "", "email": "", "consents": (), "attribution": None}
+    writer = desk.lead(channel=Channel.WHATSAPP, phone=mobile, **nobody)
+    named = desk.lead(phone=mobile)
+    assert (desk.now(writer).merged_into, named.duplicate_check) == ("", DuplicateCheck.PENDING)
+    (waiting,) = desk.listed()
+    assert (waiting.pair.lead_id, waiting.pair.other_id) == (named.id, writer.id)
+    assert NAMELESS in waiting.pair.flags
+    elsewhere = desk.lead(**private(phone="+49 1511 7654321", first_name="Ben", last_name="Low", company="South"))
+    assert elsewhere.duplicate_check is DuplicateCheck.PASS
 
 
 @pytest.mark.mission("CAP-11")

@@ -26,6 +26,7 @@ MIXED = "mixed script"
 _NO_GROUP: frozenset[int] = frozenset()
 _NO_WORDS: frozenset[str] = frozenset()
 HOMOGRAPH = "looks the same in another script"
+NAMELESS = "one mobile number, and no name to compare"
 _NICKNAME, _SLIP = 0.95, 0.9
 """From which likeness a first name is a form of the same one, and an address the same with a slip."""
 _FIRST, _LAST, _COMPANY, _EMAIL, _PHONE, _MOBILE = range(6)
@@ -282,9 +283,10 @@ class Matcher:
         return self._linkage.score(left, right, self.rules.review_from if floor is None else floor)
 
     def decide(self, left: Features, right: Features, one: Values, other: Values, points: float) -> MatchDecision:
-        """What follows from the points of a pair."""
+        """What follows from the points of a pair. Two at one mobile number, of whom one goes by no name, are looked at
+        whatever their points: little says that they are one, and nothing that they are two."""
         if points < self.rules.review_from:
-            return MatchDecision.DIFFERENT
+            return MatchDecision.REVIEW if nameless(one, other) else MatchDecision.DIFFERENT
         if points < self.rules.same_from or flags_of(left, right) or _contradicts(one, other):
             return MatchDecision.REVIEW
         return MatchDecision.SAME
@@ -299,7 +301,7 @@ class Matcher:
             lead_id=lead_id,
             score=self.likelihood(points),
             decision=self.decide(left, right, one, other, points),
-            flags=(*flags_of(left, right), *_contradicts(one, other)),
+            flags=(*flags_of(left, right), *_contradicts(one, other), *([NAMELESS] if nameless(one, other) else [])),
             evidence=tuple(
                 MatchEvidence(field=part.field, similarity=round(part.likeness, 4), weight=round(part.points, 2))
                 for part in evidence
@@ -332,6 +334,13 @@ def flags_of(left: Features, right: Features) -> tuple[str, ...]:
         if one != other and looks(one) == looks(other):
             flags[HOMOGRAPH] = None
     return tuple(flags)
+
+
+def nameless(left: Values, right: Values) -> bool:
+    """Whether two have one mobile number, and one of them goes by no name at all."""
+    if not left[_MOBILE] or left[_MOBILE] != right[_MOBILE]:
+        return False
+    return not (left[_FIRST] or left[_LAST]) or not (right[_FIRST] or right[_LAST])
 
 
 def _contradicts(left: Values, right: Values) -> tuple[str, ...]:
