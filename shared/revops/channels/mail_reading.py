@@ -24,6 +24,8 @@ _READ = 500_000
 """Characters of a body that are looked at: what its sender says comes first."""
 _LONGEST_HEADER = 20_000
 _PARTS = 200
+_EDGES = 2_000
+"""Lines of a mail that may begin as the edge of a part does; a plain text may rule itself off by some."""
 _DEPTH = 8
 _SKIPPED = frozenset({"head", "script", "style", "title", "template", "noscript"})
 _BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "blockquote", "table", "hr", "ul", "ol"})
@@ -45,6 +47,8 @@ _ORIGINAL_LINE = re.compile(
     r"oorspronkelijk bericht)[\s_-]*$",
     re.I,
 )
+_HEADER_LINE = re.compile(r"^[\s>*]*[^\W\d_][\w ]{1,20}\s*:\**\s*\S")
+_LONGEST_LINE = 1_000
 _RECEIVER = "amazonses.com"
 """The name under which Amazon SES writes what it found of a mail."""
 _MAILBOXES = re.compile(r"^(?:mailer-daemon|postmaster|no-?reply|do-?not-?reply|bounces?)(?:[+.-].*)?$", re.I)
@@ -104,6 +108,7 @@ _POLICY = cast("EmailPolicy[EmailMessage]", _Forgiving())
 
 def read_mail(raw: bytes) -> Mail:
     """Reads a mail, whole or cut off, from its bytes."""
+    raw = _bounded(raw)
     try:
         message = BytesParser(policy=_POLICY).parsebytes(raw)
     except RecursionError:  # parts in parts without end: its head still says who wrote
@@ -112,7 +117,7 @@ def read_mail(raw: bytes) -> Mail:
     written = ("\n".join(texts) or text_of_html("\n".join(pages)))[:_READ]
     said, rest = _without_quotes(written)
     subject = _header(message, "subject")
-    forwarded = bool(_FORWARD.match(subject)) or any(_FORWARD_LINE.match(line) for line in written.splitlines())
+    forwarded = bool(_FORWARD.match(subject)) or any(_is(_FORWARD_LINE, line) for line in written.splitlines())
     identifier = _header(message, "message-id")
     return Mail(
         message_id=identifier or "sha256:" + hashlib.sha256(raw).hexdigest(),
@@ -129,6 +134,17 @@ def read_mail(raw: bytes) -> Mail:
         virus=_header(message, "x-ses-virus-verdict").upper() == "FAIL",
         forged=_is_forged(message),
     )
+
+
+def _bounded(raw: bytes) -> bytes:
+    """A mail up to where more lines begin like the edge of a part than any mail has parts: what its sender says comes
+    first, and a million empty parts would take minutes and all memory."""
+    place = 0
+    for _ in range(_EDGES):
+        place = raw.find(b"\n--", place + 1)
+        if place < 0:
+            return raw
+    return raw[:place]
 
 
 def person_name(written: str) -> tuple[str, str]:
@@ -314,15 +330,21 @@ def _automatic(message: EmailMessage) -> str:
     return ""
 
 
+def _is(kind: re.Pattern[str], line: str) -> re.Match[str] | None:
+    """What a line is, if it is one of this kind. Longer ones than a mail may have (RFC 5322, 2.1.1) are none: over
+    them a pattern would go again and again, for minutes."""
+    return kind.match(line) if len(line) <= _LONGEST_LINE else None
+
+
 def _without_quotes(text: str) -> tuple[str, str]:
     """What the sender says, and the whole without the marks of quoting."""
     said: list[str] = []
     lines = text.replace("\r", "").splitlines()
     for number, line in enumerate(lines):
         two = f"{line.rstrip()} {lines[number + 1].strip()}" if number + 1 < len(lines) else line
-        if _ORIGINAL_LINE.match(line) or _FORWARD_LINE.match(line) or _REPLY_LINE.match(line) or _REPLY_LINE.match(two):
+        if any(_is(kind, line) for kind in (_ORIGINAL_LINE, _FORWARD_LINE, _REPLY_LINE)) or _is(_REPLY_LINE, two):
             break
-        if _SENDER_LINE.match(line) and _is_header_block(lines[number : number + 5]):
+        if _is(_SENDER_LINE, line) and _is_header_block(lines[number : number + 5]):
             break
         if not line.lstrip().startswith(">"):
             said.append(line)
@@ -332,13 +354,13 @@ def _without_quotes(text: str) -> tuple[str, str]:
 
 def _is_header_block(lines: list[str]) -> bool:
     """Whether these lines are the head of a quoted mail: several of the names such heads have, in any language."""
-    return sum(bool(re.match(r"^[\s>*]*[^\W\d_][\w ]{1,20}\s*:\**\s*\S", line)) for line in lines) >= 3
+    return sum(bool(_is(_HEADER_LINE, line)) for line in lines) >= 3
 
 
 def _original(text: str) -> Sender | None:
     """Whose mail a forwarded text is, by the first line that names a sender with an address."""
     for line in text.replace("\r", "").splitlines():
-        found = _SENDER_LINE.match(line)
+        found = _is(_SENDER_LINE, line)
         if not found:
             continue
         written = re.sub(r"\[mailto:([^\]]+)\]", r"<\1>", found.group(1)).replace("*", "")

@@ -221,6 +221,28 @@ def test_a_page_that_never_ends_is_read_at_once(piece: str) -> None:
     assert time.process_time() - began < 3
 
 
+@pytest.mark.fault("R12")
+@pytest.mark.parametrize(
+    "line",
+    ["am abcd schrieb" + " " * 60_000 + "x", "am abcd schrieb" + " :" * 30_000 + "x", "From: " + "[mailto:" * 30_000],
+)
+def test_a_line_that_never_ends_is_no_head_of_a_quote_and_is_read_at_once(line: str) -> None:
+    began = time.process_time()
+    found = read(b"From: asha@nordlicht.example\r\nSubject: Fwd: x\r\n\r\nHello\r\n" + line.encode() + b"\r\n")
+    assert time.process_time() - began < 2
+    assert found.text.startswith("Hello")
+    assert found.original is None
+
+
+@pytest.mark.fault("R12", "S13")
+def test_a_mail_of_parts_without_number_is_read_as_far_as_one_has_parts() -> None:
+    head = b"From: asha@nordlicht.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nHello\r\n"
+    began = time.process_time()
+    found = read(head + b"--b\r\n\r\nx\r\n" * 900_000)
+    assert time.process_time() - began < 3
+    assert found.text.startswith("Hello")
+
+
 def test_comments_and_stray_marks_in_a_page_cost_no_words() -> None:
     page = "<p>one<!-- two --> three <!--> four</p><!--[if x]>five<![endif]-->six"
     assert text_of_html(page) == "one three four\nsix"
