@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from revops.access.model import User
 from revops.access.policy import Policy, Resource
 from revops.access.store import TEAMS, USERS, users_with_role
-from revops.kernel import CallContext, Clock, Forbidden, NotFound, Role, Unavailable
+from revops.kernel import CallContext, Clock, Forbidden, NotFound, Role, StatedTime, Unavailable
 from revops.table import ConditionFailed, Query, Table, begin, present, query_all
 
 _ATTEMPTS = 5
@@ -26,8 +26,8 @@ class Absence(BaseModel):
         json_schema_extra={"examples": [{"starts": "2026-12-21T08:00:00Z", "until": "2027-01-04T08:00:00Z"}]},
     )
 
-    starts: Annotated[AwareDatetime | None, Field(description="Now, when it is not said")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Empty: the user is back")] = None
+    starts: Annotated[StatedTime | None, Field(description="Now, when it is not said")] = None
+    until: Annotated[StatedTime | None, Field(description="Empty: the user is back")] = None
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from revops.crm.intake import SubmitLead
 from revops.crm.model import Channel
 from revops.crm.submission import AttributionClaim, ConsentStatement, LeadFields, LeadSubmission
-from revops.kernel import CallContext, DomainError, FieldIssue, Invalid, canonical_json
+from revops.kernel import CallContext, DomainError, FieldIssue, Invalid, StatedTime, canonical_json
 
 MAX_ATTENDEES = 100
 _LOOK_AGAIN = 10
@@ -38,7 +38,7 @@ class Attendee(LeadFields):
 
     presence: Presence = Presence.REGISTERED
     minutes: Annotated[int, Field(ge=0, le=10_000, description="How long they stayed")] | None = None
-    at: AwareDatetime | None = None
+    at: StatedTime | None = None
 
 
 class WebinarBatch(BaseModel):

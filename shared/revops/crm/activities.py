@@ -21,7 +21,7 @@ from revops.crm.policies.lead_moves import STATUS_MOVES
 from revops.crm.scope import RecordScope
 from revops.crm.store import LEADS
 from revops.crm.submission import ShortText
-from revops.kernel import CallContext, Clock, IdFactory, Invalid, Unavailable, id_prefix, time_text
+from revops.kernel import CallContext, Clock, IdFactory, Invalid, StatedTime, Unavailable, id_prefix, time_text
 from revops.table import (
     ConditionFailed,
     CursorSigner,
@@ -124,7 +124,7 @@ class NewActivity(BaseModel):
     type: ActivityType
     about: Annotated[str, Field(max_length=60, examples=["LEAD_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"])]
     subject: Annotated[ShortText, Field(min_length=1, examples=["First call"])]
-    at: AwareDatetime | None = None
+    at: StatedTime | None = None
     inbound: bool = False
     content: Annotated[str, Field(max_length=10_000)] = ""
     outcome: ActivityOutcome | None = None

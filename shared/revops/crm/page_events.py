@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from revops.crm.engagement import RecordEngagement, standing_lead
 from revops.crm.normalise import canonical_email
 from revops.crm.policies.machines import EngagementRules
-from revops.kernel import CallContext
+from revops.kernel import CallContext, StatedTime
 from revops.settings import SettingsReader
 from revops.table import Table, holder_of
 
@@ -24,7 +24,7 @@ class PageEvent(BaseModel):
     ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_.~:%+=-]{1,200}$", examples=["/pricing:2026-11-20"])]
     lead_id: Annotated[str, Field(max_length=60)] = ""
     email: Annotated[str, Field(max_length=320, examples=["asha.rao@nordlicht.example"])] = ""
-    at: AwareDatetime | None = None
+    at: StatedTime | None = None
 
     @model_validator(mode="after")
     def _names_one_person(self) -> "PageEvent":

@@ -32,6 +32,7 @@ from revops.kernel import (
     Invalid,
     NotFound,
     Principal,
+    StatedTime,
     VersionConflict,
     system_call,
     time_text,
@@ -190,8 +191,8 @@ class NewTask(BaseModel):
     type: TaskType = "follow_up"
     about: Annotated[str, Field(max_length=60, examples=["LEAD_7ZK3Q9V0M4T2X8B6N1C5R7W9YA"])]
     assignee_id: Annotated[str, Field(max_length=120)] = ""
-    due_at: AwareDatetime
-    remind_at: AwareDatetime | None = None
+    due_at: StatedTime
+    remind_at: StatedTime | None = None
     priority: TaskPriority = TaskPriority.MEDIUM
     details: Details = ""
 
@@ -206,8 +207,8 @@ class TaskChange(BaseModel):
     title: Title | None = None
     status: TaskStatus | None = None
     assignee_id: Annotated[str | None, Field(min_length=1, max_length=120)] = None
-    due_at: AwareDatetime | None = None
-    remind_at: AwareDatetime | None = None
+    due_at: StatedTime | None = None
+    remind_at: StatedTime | None = None
     priority: TaskPriority | None = None
     details: Details | None = None
 

@@ -1,7 +1,11 @@
 """Time is a dependency: nothing in a slice asks the operating system what time it is."""
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator, AwareDatetime
+
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -15,6 +19,16 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+def _plausible(moment: datetime) -> datetime:
+    if not _EARLIEST <= moment < _LATEST:
+        raise ValueError("a time of the years 1900 to 8999")
+    return moment
+
+
+StatedTime = Annotated[AwareDatetime, AfterValidator(_plausible)]
+"""A time that somebody outside says. At either end of the calendar a zone's offset leads out of it (S13)."""
 
 
 def time_text(moment: datetime) -> str:

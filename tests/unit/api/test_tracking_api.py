@@ -262,6 +262,7 @@ def test_each_event_of_a_batch_is_told_what_became_of_it() -> None:
         ({"event": "page_view", "ref": "/?email=a@example.com", "lead_id": LEAD}, "events.0.ref"),
         ({"event": "Page View", "ref": "/", "lead_id": LEAD}, "events.0.event"),
         ({"event": "page_view", "ref": "/", "lead_id": LEAD, "at": "2026-11-19T10:00:00"}, "events.0.at"),
+        ({"event": "page_view", "ref": "/", "lead_id": LEAD, "at": "9999-12-31T23:59:59-14:00"}, "events.0.at"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused_by_field(event: dict[str, Any], field: str) -> None:

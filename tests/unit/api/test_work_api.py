@@ -144,3 +144,20 @@ def test_what_does_not_fit_is_refused(desk: Desk, method: str, path: str, body: 
     answer = desk.ask(method, path.replace("LEAD", desk.lead.id), said, "admin")
     assert answer.status == 400, answer.body
     assert answer.fields
+
+
+@pytest.mark.fault("S13", "R25")
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_at_the_end_of_the_calendar_is_refused(desk: Desk, moment: str) -> None:
+    task = {"title": "Call", "about": desk.lead.id, "due_at": "2026-11-21T09:00:00Z"}
+    made = desk.ask("POST", "/tasks", task).body
+    activity = {"type": "call", "about": desk.lead.id, "subject": "Call"}
+    for method, path, body, field in (
+        ("POST", "/tasks", task | {"due_at": moment}, "due_at"),
+        ("POST", "/tasks", task | {"remind_at": moment}, "remind_at"),
+        ("PATCH", f"/tasks/{made['id']}", {"version": 1, "due_at": moment}, "due_at"),
+        ("POST", "/activities", activity | {"at": moment}, "at"),
+        ("PUT", "/users/sdr-1/absence", {"until": moment}, "until"),
+    ):
+        answer = desk.ask(method, path, body, user="manager")
+        assert (answer.status, [each["field"] for each in answer.body["issues"]]) == (400, [field]), path
