@@ -139,8 +139,11 @@ def domain_of(lead: Lead) -> str:
 
 
 def _same(email: CanonicalEmail | None, other: str) -> bool:
+    """Whether two have one address, and it is somebody's own: behind a role mailbox stand several people (CAP-11)."""
+    if email is None or email.role:
+        return False
     found = canonical_email(other) if other.strip() else None
-    return email is not None and found is not None and email.address == found.address
+    return found is not None and email.address == found.address
 
 
 def account_name(lead: Lead) -> str:

@@ -325,11 +325,25 @@ def test_a_named_contact_is_one_of_the_account(desk: Desk) -> None:
 
 
 @pytest.mark.mission("LEAD-8", "CAP-11")
-def test_a_contact_with_the_address_is_used(desk: Desk) -> None:
-    """Two people behind one shared mailbox are two leads; the account has the mailbox once."""
+def test_two_people_of_one_role_mailbox_are_two_contacts(desk: Desk) -> None:
     first = desk.converted(desk.ready(email="info@nordlicht.example")).conversion
-    lead = desk.ready(email="INFO@nordlicht.example", first_name="Bo", last_name="Lind", phone="+49 30 901821")
-    lead = put(desk, lead, duplicate_check=DuplicateCheck.PASS)
+    other = desk.ready(email="info@nordlicht.example", first_name="Ben", last_name="Low", phone="+49 30 123456")
+    made = desk.converted(other).conversion
+    assert made.account_id == first.account_id
+    assert made.contact_id != first.contact_id
+    contact = CONTACTS.require(desk.table, made.contact_id)
+    assert (contact.person_id, contact.first_name) == (other.person_id, "Ben")
+
+
+@pytest.mark.mission("LEAD-8", "CAP-11")
+def test_a_contact_with_the_address_is_used(desk: Desk) -> None:
+    """Somebody put it on the contact by hand, before the person behind it became a lead."""
+    first = desk.converted(desk.ready()).conversion
+    contact = CONTACTS.require(desk.table, first.contact_id)
+    transaction = begin(CALL, desk.clock.now())
+    CONTACTS.update(transaction, contact.revised(desk.clock.now(), email="Bo.Lind@nordlicht.example"))
+    desk.table.commit(transaction)
+    lead = desk.ready(email="bo.lind@nordlicht.example", first_name="Bo", last_name="Lind", phone="+49 30 901821")
     made = desk.converted(lead, CALL).conversion
     assert (made.contact_id, made.contact_by, made.contact_made) == (first.contact_id, "e-mail", False)
 
