@@ -11,6 +11,7 @@ from revops.billing.assets import LinkAssets
 from revops.billing.cancellation import (
     BringCancellations,
     Cancellation,
+    Feedback,
     Mode,
     RequestCancellation,
     Standing,
@@ -25,10 +26,10 @@ from revops.billing.reports import ReadAssets, ReadReports
 from revops.billing.resync import RequestResync, RunResync, SyncCustomer
 from revops.billing.rights import CustomerRights
 from revops.billing.store import CUSTOMER, customer_of_payer
-from revops.kernel import Principal, Role
+from revops.kernel import CallContext, Principal, Role
 from revops.platform.http import Api
 from revops.table import CursorSigner
-from tests.builders.billing import BillingBench, event_body, subscription
+from tests.builders.billing import START, BillingBench, event_body, subscription
 from tests.builders.clock import seeded_ids
 from tests.builders.requests import Answer, KnownCallers, ask
 
@@ -101,9 +102,11 @@ class CustomerDesk:
         self.rights = CustomerRights(table, policy, self.bench.accounts)
         self.link = LinkAssets(table, clock, self.rights)
         self.resync = RequestResync(table, clock, ids, policy)
+        self.kept: list[str] = []
+        self.in_the_way = ""
         self.sync = SyncCustomer(table, clock, self.bench.converge, self.link)
         self.stripe = StripeSubscriptions(self.bench)
-        self.bring = BringCancellations(table, clock, self.stripe, self.sync)
+        self.bring = BringCancellations(table, clock, self.stripe, self.sync, self.keep)
         self.run = RunResync(table, clock, self.sync)
 
         def cursors() -> CursorSigner:
@@ -122,6 +125,11 @@ class CustomerDesk:
         add_report_routes(self.api, ReportUseCases(reports, ReadMeterReports(table, clock, policy), self.resync))
         self._told = 0
         self._made = 0
+
+    def keep(self, subscription_id: str, _: CallContext) -> str:
+        """`KeepAsAgreed` that remembers; the sellers of this desk have no orders."""
+        self.kept.append(subscription_id)
+        return self.in_the_way
 
     def ask(self, method: str, path: str, body: object = None, user: str = "admin") -> Answer:
         return ask(self.api, method, f"/api/v1{path}", body, sub=user)
@@ -157,6 +165,14 @@ class CustomerDesk:
         """What the worker's function does with a message."""
         use = self.bring if message["kind"] == "CANCELLATION" else self.run
         use(message["entity_id"], self.bench.call)
+
+
+def wish_of(subscription: str, mode: Mode) -> Cancellation:
+    """What somebody of finance wants of a subscription."""
+    return Cancellation(
+        id="CUST_1.x", created_at=START, modified_at=START, customer_id="CUST_1", subscription_id=subscription,
+        mode=mode, reason="moves away", feedback=Feedback.UNUSED, requested_by="finance", requested_at=START,
+    )  # fmt: skip
 
 
 def refused(code: str = "resource_missing") -> StripeRefused:

@@ -8,6 +8,7 @@ from typing import Any
 
 from revops.access import Policy
 from revops.adapters.review_tasks import CrmReviewTasks
+from revops.billing.endings import StandingWishes
 from revops.kernel import CallContext, IdFactory, Invalid, NotFound, Principal, Role, system_call
 from revops.orders.comments import CommentOrders
 from revops.orders.decisions import CancelOrder, ResumeOrder
@@ -253,7 +254,8 @@ class Desk:
         self.answer = AnswerWait(self.table, self.clock, self.engine)
         self.start = StartWorkflow(self.engine)
         self.restart_stalled = RestartStalledOrders(self.table, self.clock)
-        provision = ProvisionOrder(self.table, self.clock, gateway or self.stripe, records, settings)
+        self.wishes = StandingWishes(self.table, self.clock)
+        provision = ProvisionOrder(self.table, self.clock, gateway or self.stripe, records, settings, self.wishes)
         self.acknowledge = AcknowledgeTenant(self.table, self.clock, records, policy, settings)
         self.block_unacknowledged = BlockUnacknowledged(self.table, self.clock)
         senders = signing(self) if signing else {ESignMethod.MANUAL: ManualSigning()}

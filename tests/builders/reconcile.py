@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from revops.access import Policy
+from revops.billing.endings import StandingWishes
 from revops.kernel import CallContext, Principal, Role, system_call
 from revops.orders.changing import ChangeSubscription
 from revops.orders.decisions import Amendment
@@ -251,7 +252,9 @@ class Bench:
             self.table, self.clock, policy, self, lambda: CursorSigner(b"tests of reconciling, one key.")
         )
         self.approve = ApproveRepairs(self.table, self.clock, policy)
-        self.change = ChangeSubscription(self.table, self.clock, self.stripe, settings)
+        self.change = ChangeSubscription(
+            self.table, self.clock, self.stripe, settings, StandingWishes(self.table, self.clock)
+        )
 
     # -- the ports that a bench is -----------------------------------------------------------------------------------
 

@@ -192,8 +192,6 @@ def _runs(
         return
     held = orders[line.in_force(now).order_id] if line else order
     wanted = expected_subscription(held.terms, PlanCatalogue())
-    if live.id in world.outside.provisioning.unscheduled:
-        return  # a cancellation took away what was agreed for later; whoever reconciles is told
     yield from _carries(live, held, wanted)
     if live.cancel_at_period_end:
         return

@@ -25,11 +25,10 @@ _MONTH = timedelta(days=30)
 @dataclass(slots=True)
 class RunningStripe(Shelf):
     """The provisioning side of the same Stripe: a subscription made or changed here is one there, with its webhook and
-    its invoice. `unscheduled` are those whose schedule or agreed end a cancellation took away."""
+    its invoice."""
 
     truth: StripeTruth = field(init=False)
     books: "Books" = field(init=False)
-    unscheduled: set[str] = field(default_factory=set)
     _counted: int = 0
 
     def create_subscription(self, request: SubscriptionRequest, key: str) -> str:
@@ -49,12 +48,10 @@ class RunningStripe(Shelf):
     def plan_future(self, live: LiveSubscription, future: PlannedFuture) -> None:
         self._require_running(live.id)
         FakeStripe.plan_future(self, live, future)
-        self.unscheduled.discard(live.id)
 
     def end_at(self, live: LiveSubscription, instant: int) -> None:
         self._require_running(live.id)
         FakeStripe.end_at(self, live, instant)
-        self.unscheduled.discard(live.id)
         self.tell()
 
     def _require_running(self, identifier: str) -> None:
@@ -129,14 +126,11 @@ class Cancellations:
         if mode is Mode.NOW:
             self._stripe.futures.pop(live.id, None)
             return replace(live, status="canceled", schedule_id="")
-        if mode is Mode.PERIOD_END and not live.cancel_at_period_end:
-            if self._stripe.futures.pop(live.id, None) or live.cancel_at:
-                self._stripe.unscheduled.add(live.id)
+        if mode is Mode.PERIOD_END and (live.schedule_id or not live.cancel_at_period_end):
+            self._stripe.futures.pop(live.id, None)
             end = live.items[0].period_end
             return replace(live, cancel_at_period_end=True, cancel_at=end, schedule_id="")
         if mode is Mode.KEEP and live.cancel_at:
-            if not live.cancel_at_period_end:
-                self._stripe.unscheduled.add(live.id)
             return replace(live, cancel_at_period_end=False, cancel_at=0)
         return live
 

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from revops.adapters.account_uses import BilledAccounts
+from revops.adapters.agreed_terms import AgreedTerms
 from revops.adapters.crm_records import StoredCrmRecords
 from revops.adapters.sales_records import StoredDesk, StoredPayers
 from revops.adapters.stripe_events import read_stripe_event
@@ -26,6 +27,7 @@ from revops.kernel import CallContext, DomainError, Principal, Role, system_call
 from revops.notices import SendNotice
 from revops.orders.document import KeepForm
 from revops.orders.model import ESignMethod
+from revops.orders.ports import ProvisioningGateway
 from revops.orders.provisioning.create_once import CreateOnce
 from revops.orders.provisioning.service import ProvisionOrder
 from revops.orders.steps import order_steps
@@ -211,8 +213,8 @@ class BenchWiring(Wiring):
         return FindLost(self.table, self._scan(), self.clock, audited=AUDITED, redrive=self.redrive_records())
 
     def run_order_step(self) -> RunOrderStep:
-        gateway = self.outside.provisioning
-        provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings)
+        gateway = self.stripe_provisioning()
+        provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings, self.ending_wishes)
         signing, forms = self.signature_senders(), self.order_forms
         steps = order_steps(self.table, self.clock, self.crm_records, provision, self.settings, signing, forms)
         return RunOrderStep(self.table, self.clock, self.crm_records, steps, self.answer_wait())
@@ -239,7 +241,11 @@ class BenchWiring(Wiring):
         )
 
     def bring_cancellations(self) -> BringCancellations:
-        return BringCancellations(self.table, self.clock, self.outside.cancellations, self.sync_customer)
+        keep = AgreedTerms(self.table, self.stripe_provisioning, self.change_subscription)
+        return BringCancellations(self.table, self.clock, self.outside.cancellations, self.sync_customer, keep)
+
+    def stripe_provisioning(self) -> ProvisioningGateway:
+        return self.outside.provisioning
 
     def run_reconciliation(self) -> RunReconciliation:
         return RunReconciliation(self.table, self.clock, self.expect(), self.outside.provisioning, self.crm_records)

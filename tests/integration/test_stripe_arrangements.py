@@ -5,16 +5,18 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from revops.adapters.stripe_cancellation import StripeCancellations
 from revops.adapters.stripe_gateway import StripeReads
-from revops.billing.cancellation import Cancellation, Feedback, Mode
+from revops.billing.cancellation import Mode
 from revops.billing.meters import METER_REPORTS
 from revops.billing.ports import StripeRefused
-from tests.builders.billing import START, BillingBench
+from tests.builders.billing import BillingBench
+from tests.builders.customers import wish_of
 from tests.integration.stripe_simulator import RunningSimulator, running_simulator
 
 
@@ -137,13 +139,6 @@ def test_usage_passes_an_alert_and_usage_of_nobody_is_reported(shop: Shop, simul
 # -- cancellations -----------------------------------------------------------------------------------------------------
 
 
-def _wish(subscription: str, mode: Mode) -> Cancellation:
-    return Cancellation(
-        id="CUST_1.x", created_at=START, modified_at=START, customer_id="CUST_1", subscription_id=subscription,
-        mode=mode, reason="moves away", feedback=Feedback.UNUSED, requested_by="finance", requested_at=START,
-    )  # fmt: skip
-
-
 @pytest.mark.mission("STR-5")
 @pytest.mark.fault("R8")
 def test_an_end_is_announced_taken_back_and_brought_about_once(shop: Shop, simulator: RunningSimulator) -> None:
@@ -154,20 +149,20 @@ def test_an_end_is_announced_taken_back_and_brought_about_once(shop: Shop, simul
         requests = simulator.control("GET", "requests")
         return sum(each["method"] != "GET" and subscription in each["path"] for each in requests)
 
-    scheduled = gateway.bring(_wish(subscription, Mode.PERIOD_END), payers)
+    scheduled = gateway.bring(wish_of(subscription, Mode.PERIOD_END), payers)
     assert (scheduled.ended, scheduled.ends_at is not None) == (False, True)
-    assert gateway.bring(_wish(subscription, Mode.PERIOD_END), payers) == scheduled
+    assert gateway.bring(wish_of(subscription, Mode.PERIOD_END), payers) == scheduled
     assert writes() == 1
     held = shop.v1.subscriptions.retrieve(subscription).to_dict()
     assert held["cancellation_details"]["comment"] == "moves away"
-    kept = gateway.bring(_wish(subscription, Mode.KEEP), payers)
+    kept = gateway.bring(wish_of(subscription, Mode.KEEP), payers)
     assert (kept.ended, kept.ends_at) == (False, None)
-    gateway.bring(_wish(subscription, Mode.KEEP), payers)
+    gateway.bring(wish_of(subscription, Mode.KEEP), payers)
     assert writes() == 2
-    ended = gateway.bring(_wish(subscription, Mode.NOW), payers)
+    ended = gateway.bring(wish_of(subscription, Mode.NOW), payers)
     assert ended.ended
-    assert gateway.bring(_wish(subscription, Mode.NOW), payers) == ended
-    assert gateway.bring(_wish(subscription, Mode.KEEP), payers) == ended
+    assert gateway.bring(wish_of(subscription, Mode.NOW), payers) == ended
+    assert gateway.bring(wish_of(subscription, Mode.KEEP), payers) == ended
     assert writes() == 3
     shop.hear()
     assert shop.bench.profile(shop.payer).customer.membership_status == "inactive"
@@ -177,7 +172,7 @@ def test_an_end_is_announced_taken_back_and_brought_about_once(shop: Shop, simul
 def test_a_schedule_is_released_before_an_end_is_announced(shop: Shop, simulator: RunningSimulator) -> None:
     subscription = shop.subscribe()
     schedule = shop.v1.subscription_schedules.create({"from_subscription": subscription})
-    standing = StripeCancellations(simulator.client).bring(_wish(subscription, Mode.PERIOD_END), (shop.payer,))
+    standing = StripeCancellations(simulator.client).bring(wish_of(subscription, Mode.PERIOD_END), (shop.payer,))
     assert (standing.ended, standing.ends_at is not None) == (False, True)
     assert shop.v1.subscription_schedules.retrieve(schedule.id).status == "released"
     shop.hear()
@@ -189,7 +184,34 @@ def test_a_schedule_is_released_before_an_end_is_announced(shop: Shop, simulator
 def test_nobody_elses_subscription_is_touched(shop: Shop, simulator: RunningSimulator) -> None:
     gateway, subscription = StripeCancellations(simulator.client), shop.subscribe()
     with pytest.raises(StripeRefused, match="not this customer's"):
-        gateway.bring(_wish(subscription, Mode.NOW), ("cus_other",))
+        gateway.bring(wish_of(subscription, Mode.NOW), ("cus_other",))
     assert shop.v1.subscriptions.retrieve(subscription).status == "active"
     with pytest.raises(StripeRefused, match="resource_missing"):
-        gateway.bring(_wish("sub_missing", Mode.NOW), (shop.payer,))
+        gateway.bring(wish_of("sub_missing", Mode.NOW), (shop.payer,))
+
+
+@pytest.mark.mission("STR-5")
+@pytest.mark.fault("R2")
+@pytest.mark.parametrize("mode", [Mode.PERIOD_END, Mode.KEEP])
+def test_a_schedule_that_comes_between_look_and_act_is_released(
+    shop: Shop, simulator: RunningSimulator, mode: Mode
+) -> None:
+    """Stripe takes no word about the end of what a schedule manages; a change was planned just before it came."""
+    subscription = shop.subscribe()
+    if mode is Mode.KEEP:
+        shop.v1.subscriptions.update(subscription, {"cancel_at_period_end": True})
+    v1 = simulator.client().v1
+    others = iter([{"from_subscription": subscription}])
+
+    def update(*arguments: Any) -> Any:
+        for planned in others:
+            shop.v1.subscription_schedules.create(planned)
+        return v1.subscriptions.update(*arguments)
+
+    subscriptions = SimpleNamespace(retrieve=v1.subscriptions.retrieve, update=update)
+    beside = SimpleNamespace(subscriptions=subscriptions, subscription_schedules=v1.subscription_schedules)
+    client: Any = SimpleNamespace(v1=beside)
+    standing = StripeCancellations(lambda: client).bring(wish_of(subscription, mode), (shop.payer,))
+    assert (standing.ends_at is not None) is (mode is Mode.PERIOD_END)
+    held = shop.v1.subscriptions.retrieve(subscription)
+    assert (held.schedule, held.cancel_at_period_end) == (None, mode is Mode.PERIOD_END)

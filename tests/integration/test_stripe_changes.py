@@ -14,10 +14,14 @@ import httpx
 import pytest
 
 from revops.access import Policy
+from revops.adapters.agreed_terms import AgreedTerms
+from revops.adapters.stripe_cancellation import StripeCancellations
 from revops.adapters.stripe_catalogue import StripeCatalogue
 from revops.adapters.stripe_provisioning import StripeProvisioning
 from revops.adapters.usage_history import CountedUsage
+from revops.billing.cancellation import Mode
 from revops.kernel import Unavailable
+from revops.orders.changing import ChangeSubscription
 from revops.orders.decisions import Amendment
 from revops.orders.model import OrderForm, OrderKind, OrderStatus
 from revops.orders.policies.calendar import midnight, opening
@@ -30,7 +34,8 @@ from revops.orders.provisioning.catalogue import Action, SyncCatalogue
 from revops.orders.what_if import TryTerms
 from revops.settings import SettingsReader
 from tests.builders.clock import ManualClock
-from tests.builders.orders import REP, Desk
+from tests.builders.customers import wish_of
+from tests.builders.orders import REP, WORKER, Desk
 from tests.integration.stripe_simulator import RunningSimulator, running_simulator
 from tests.unit.orders.test_changing import amended
 
@@ -222,6 +227,49 @@ def test_non_renewal_ends_it_with_the_term_and_can_be_taken_back(shop: Shop) -> 
     assert shop.subscription(order)["cancel_at"] == opening(order.terms.renewal_date, ZONE)
     shop.desk.run_until_it_waits(amended(shop.desk, order, auto_renewal=True, seats=25, start_date=today).id)
     assert shop.subscription(order)["cancel_at"] is None
+
+
+@pytest.mark.mission("STR-5")
+def test_a_year_paid_for_is_had_and_what_is_kept_goes_on_as_signed(shop: Shop) -> None:
+    """Seats by the year and usage by the month on one subscription: it ends with the year, not with the month. A signed
+    renewal that the end takes away is planned again when the end is taken back."""
+    order = shop.sold(billing_cycle="Annual", auto_renewal=False)
+    renews = order.terms.renewal_date
+    ends = {"start_date": renews.isoformat(), "renewal_date": add_months(renews, 12).isoformat()}
+    shop.desk.run_until_it_waits(amended(shop.desk, order, OrderKind.RENEWAL, **ends, seats=31).id)
+    planned = shop.get(f"/v1/subscription_schedules/{shop.subscription(order)['schedule']}")["phases"]
+    assert len({item["current_period_end"] for item in shop.subscription(order)["items"]["data"]}) == 2
+
+    stripe = StripeCancellations(shop.simulator.client)
+    change = ChangeSubscription(
+        shop.desk.table, shop.desk.clock, shop.gateway, SettingsReader(shop.desk.table, ttl=0), shop.desk.wishes
+    )
+    agreed = AgreedTerms(shop.desk.table, lambda: shop.gateway, lambda: change)
+    payers = (order.stripe_customer_id,)
+    year = max(item["current_period_end"] for item in shop.subscription(order)["items"]["data"])
+    for _ in range(2):
+        standing = stripe.bring(wish_of(order.stripe_subscription_id, Mode.PERIOD_END), payers)
+        assert (standing.ended, standing.ends_at) == (False, datetime.fromtimestamp(year, UTC))
+    held = shop.subscription(order)
+    assert (held["cancel_at"], held["schedule"]) == (year, None)
+    assert agreed(order.stripe_subscription_id, WORKER) == ""
+    assert shop.subscription(order) == held, "it is to end: nothing agreed is put beside that"
+
+    stripe.bring(wish_of(order.stripe_subscription_id, Mode.KEEP), payers)
+    assert shop.subscription(order)["cancel_at"] is None
+    assert agreed(order.stripe_subscription_id, WORKER) == ""
+    again = shop.get(f"/v1/subscription_schedules/{shop.subscription(order)['schedule']}")["phases"]
+    told = ("start_date", "end_date", "metadata")
+    assert [[each[name] for name in told] for each in again[1:]] == [
+        [each[name] for name in told] for each in planned[1:]
+    ]
+    assert [item.get("quantity") for item in again[1]["items"]] == [31, None]
+
+    stripe.bring(wish_of(order.stripe_subscription_id, Mode.PERIOD_END), payers)
+    shop.advance_to(opening(add_months(renews, -10), ZONE))
+    assert shop.subscription(order)["status"] == "active"
+    shop.advance_to(year + DAY)
+    assert shop.subscription(order)["ended_at"] == year
 
 
 @pytest.mark.fault("R8", "R9")

@@ -247,11 +247,17 @@ def _first_invoice(ctx: Context, subscription: Object, lines: list[Object], para
 
 
 def set_ending(subscription: Object, params: Params) -> None:
-    """Write cancel_at and cancel_at_period_end as sent."""
+    """Write cancel_at and cancel_at_period_end as sent: the end of the period is that of the item whose ends first."""
+    if subscription["schedule"] and params.keys() & {"cancel_at", "cancel_at_period_end"}:
+        message = (
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
+        raise invalid(message)
     ends = [item["current_period_end"] for item in subscription["items"]["data"]]
     if "cancel_at_period_end" in params:
         ending = boolean(params["cancel_at_period_end"])
-        subscription |= {"cancel_at_period_end": ending, "cancel_at": max(ends) if ending else None}
+        subscription |= {"cancel_at_period_end": ending, "cancel_at": min(ends) if ending else None}
     elif "cancel_at" in params:
         named = {"min_period_end": min(ends), "max_period_end": max(ends)}
         at = named.get(params["cancel_at"]) or integer(params["cancel_at"])

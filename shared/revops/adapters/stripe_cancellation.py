@@ -2,9 +2,9 @@
 
 Level-triggered: each call looks at the subscription first and does only what is missing, so that a lost answer or a
 second worker does nothing twice. There is no idempotency key: cancelling and announcing an end set a state, and a key
-would have Stripe repeat a saved failure for a day. A period end on a subscription that a schedule manages is reached
-by releasing the schedule, for Stripe takes it on no other way
-(https://docs.stripe.com/billing/subscriptions/subscription-schedules).
+would have Stripe repeat a saved failure for a day. On a subscription that a schedule manages Stripe takes no word about
+its end: the schedule is released first (https://docs.stripe.com/billing/subscriptions/subscription-schedules).
+The period that counts is the longest: of a year's seats with monthly usage it is the year.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from revops.adapters.stripe_client import stripe_errors
-from revops.adapters.stripe_fields import Json, id_of, object_of
+from revops.adapters.stripe_fields import ENDING, PERIOD_END, Json, ends_with_period, id_of, object_of, period_ends
 from revops.billing.cancellation import Cancellation, Mode, Standing
 from revops.billing.ports import StripeRefused
+from revops.kernel import Unavailable
 
 if TYPE_CHECKING:
     from stripe import StripeClient
 
 _ENDED = frozenset({"canceled", "incomplete_expired"})
+_ROUNDS = 3
 
 
 class StripeCancellations:
@@ -34,15 +36,17 @@ class StripeCancellations:
         held = self._look(client, wish)
         if id_of(held.get("customer")) not in payers:
             raise StripeRefused(f"subscription {wish.subscription_id} is not this customer's")
-        if held["status"] not in _ENDED:
+        for _ in range(_ROUNDS):
+            if held["status"] in _ENDED:
+                return _standing(held)
             try:
                 with stripe_errors():
-                    held = _act(client, held, wish)
+                    return _standing(_act(client, held, wish))
             except StripeRefused:
-                held = self._look(client, wish)
-                if held["status"] not in _ENDED:  # else it ended between our look and our act
-                    raise
-        return _standing(held)
+                seen, held = held, self._look(client, wish)
+                if held["status"] == seen["status"] and id_of(held.get("schedule")) == id_of(seen.get("schedule")):
+                    raise  # else it ended, or was planned otherwise, between our look and our act
+        raise Unavailable("others keep changing the subscription")
 
     def _look(self, client: Any, wish: Cancellation) -> Json:
         with stripe_errors():
@@ -51,18 +55,31 @@ class StripeCancellations:
 
 def _act(client: Any, held: Json, wish: Cancellation) -> Json:
     """What the wish lacks, done."""
-    subscriptions, named = client.subscriptions, wish.subscription_id
-    announced = bool(held.get("cancel_at_period_end") or held.get("cancel_at"))
+    subscriptions, named, schedule = client.subscriptions, wish.subscription_id, id_of(held.get("schedule"))
     if wish.mode is Mode.NOW:
         return object_of(subscriptions.cancel(named, _why(wish)).to_dict())
-    if wish.mode is Mode.PERIOD_END and not held.get("cancel_at_period_end"):
-        if schedule := id_of(held.get("schedule")):
-            client.subscription_schedules.release(schedule)
-        return object_of(subscriptions.update(named, {"cancel_at_period_end": True, **_why(wish)}).to_dict())
-    if wish.mode is Mode.KEEP and announced:
-        undo = {"cancel_at_period_end": False} if held.get("cancel_at_period_end") else {"cancel_at": ""}
-        return object_of(subscriptions.update(named, undo).to_dict())
-    return held
+    announced = ends_with_period(held)
+    if wish.mode is Mode.PERIOD_END and (schedule or not announced):
+        change = {**_with_period(held), **_why(wish)}
+    elif wish.mode is Mode.KEEP and (announced or held.get("cancel_at")):
+        change = _without_end(held)
+    else:
+        return held
+    if schedule:
+        client.subscription_schedules.release(schedule)
+    return object_of(subscriptions.update(named, change).to_dict())
+
+
+def _with_period(held: Json) -> dict[str, Any]:
+    if len(set(period_ends(held))) <= 1:
+        return {"cancel_at_period_end": True}
+    return {"cancel_at": "max_period_end", "metadata": {ENDING: PERIOD_END}}
+
+
+def _without_end(held: Json) -> dict[str, Any]:
+    if held.get("cancel_at_period_end"):
+        return {"cancel_at_period_end": False}
+    return {"cancel_at": "", "metadata": {ENDING: ""}}
 
 
 def _why(wish: Cancellation) -> dict[str, Any]:
@@ -78,6 +95,5 @@ def _standing(held: Json) -> Standing:
     ended = held["status"] in _ENDED
     moment = held.get("ended_at") if ended else held.get("cancel_at")
     if not moment and held.get("cancel_at_period_end"):
-        items = object_of(held.get("items")).get("data") or ()
-        moment = max((item["current_period_end"] for item in items if item.get("current_period_end")), default=None)
+        moment = min(period_ends(held), default=None)
     return Standing(ended, datetime.fromtimestamp(moment, UTC) if moment else None)

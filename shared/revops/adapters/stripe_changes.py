@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from stripe import StripeClient
 
 from revops.adapters.stripe_calls import creating, reading, writing
+from revops.adapters.stripe_fields import ENDING, ends_with_period
 from revops.orders.model import BillingCycle
 from revops.orders.policies.collection import BankTransfer
 from revops.orders.policies.pricing import SeatPrice
@@ -103,10 +104,12 @@ class StripeChanges:
         params: SubscriptionUpdateParams = {"proration_behavior": "none"}
         if instant:
             params["cancel_at"] = instant
-        elif live.cancel_at_period_end:
+        elif live.cancel_at_period_end and ENDING not in live.metadata:
             params["cancel_at_period_end"] = False
         else:
             params["cancel_at"] = ""
+        if ENDING in live.metadata:
+            params["metadata"] = {ENDING: ""}
         with writing():
             self._client().v1.subscriptions.update(live.id, params)
 
@@ -243,7 +246,7 @@ def _live(found: "stripe.Subscription") -> LiveSubscription:
         items=tuple(_live_item(item) for item in found.items.data),
         metadata={str(name): str(value) for name, value in found.metadata.to_dict().items()},
         cancel_at=found.cancel_at or 0,
-        cancel_at_period_end=bool(found.cancel_at_period_end),
+        cancel_at_period_end=ends_with_period(found.to_dict()),
         schedule_id=_id(found.schedule),
         trial_end=found.trial_end or 0,
     )

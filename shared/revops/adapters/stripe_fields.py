@@ -9,6 +9,10 @@ from typing import Any
 from revops.kernel import Money, canonical_json
 
 MAX_TEXT = 500
+ENDING, PERIOD_END = "ending", "period_end"
+"""Metadata of a subscription that somebody asked to end with its period, where `cancel_at_period_end` cannot say so:
+with items of several intervals that ends at the first of their ends, a year's seats with the month of their usage
+(https://docs.stripe.com/changelog/basil/2025-07-30/cancel-at-enums)."""
 _CURRENCY = re.compile("[A-Z]{3}", re.ASCII)
 
 type Json = Mapping[str, Any]
@@ -21,6 +25,18 @@ def plan_of(subscription: Json) -> tuple[str, str]:
     price = object_of(first.get("price")) or object_of(first.get("plan")) or object_of(subscription.get("plan"))
     name = first_of(object_of(subscription.get("metadata")), "plan", "plan_name")
     return id_of(price), name or text_of(price.get("nickname")) or text_of(price.get("lookup_key")) or id_of(price)
+
+
+def ends_with_period(subscription: Json) -> bool:
+    """Whether somebody asked for its end with its period."""
+    marked = object_of(subscription.get("metadata")).get(ENDING) == PERIOD_END and subscription.get("cancel_at")
+    return bool(subscription.get("cancel_at_period_end") or marked)
+
+
+def period_ends(subscription: Json) -> list[int]:
+    """When the periods of its items end."""
+    items = object_of(subscription.get("items")).get("data") or ()
+    return [item["current_period_end"] for item in items if item.get("current_period_end")]
 
 
 def money_of(object_: Json, *names: str) -> Money | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from revops.adapters.stripe_client import stripe_errors
-from revops.adapters.stripe_fields import plan_of
+from revops.adapters.stripe_fields import period_ends, plan_of
 from revops.billing.model import BillingFacts, InvoiceFact, PaymentFact, SubscriptionFact, SubscriptionStatus
 from revops.billing.ports import MeterErrors, StripeRefused
 from revops.kernel import Money, Unavailable, parse_time
@@ -170,10 +170,9 @@ def billing_facts(
 def _subscription(subscription: Json) -> SubscriptionFact:
     items = (subscription.get("items") or {}).get("data", ())
     starts = [item["current_period_start"] for item in items if item.get("current_period_start")]
-    ends = [item["current_period_end"] for item in items if item.get("current_period_end")]
     cancel_at = subscription.get("cancel_at")
-    if not cancel_at and subscription.get("cancel_at_period_end") and ends:
-        cancel_at = max(ends)
+    if not cancel_at and subscription.get("cancel_at_period_end"):
+        cancel_at = min(period_ends(subscription), default=None)
     plan_id, plan_name = plan_of(subscription)
     return SubscriptionFact(
         id=subscription["id"],

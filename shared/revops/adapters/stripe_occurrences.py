@@ -117,7 +117,7 @@ def _subscription(event_type: str, subscription: Json, previous: Json) -> Occurr
         plan_id=plan_id or None,
         plan_name=plan_name or None,
         amount=_recurring(subscription) if cancelled else None,
-        immediate=not subscription.get("cancel_at_period_end", False) if cancelled and plan_id else None,
+        immediate=not _announced(subscription) if cancelled and plan_id else None,
         cancelled_at=time_of(subscription.get("canceled_at")) if cancelled else None,
         cancel_at=ends,
         cancellation_reason=text_of(reason.get("feedback")) or text_of(reason.get("reason")) or None,
@@ -127,6 +127,12 @@ def _subscription(event_type: str, subscription: Json, previous: Json) -> Occurr
     words = kind.value.removeprefix("subscription_").replace("_", " ")
     text = f"Subscription {subscription['id']}{plan}: {words}"
     return told(kind, subscription["id"], "" if once else digest([subscription, previous]), text, facts)
+
+
+def _announced(subscription: Json) -> bool:
+    """Whether one that ended did so as it was announced."""
+    at, ended = subscription.get("cancel_at"), subscription.get("ended_at")
+    return bool(subscription.get("cancel_at_period_end") or (at and ended and at <= ended))
 
 
 def _other(event_type: str, object_: Json, _: Json) -> Occurrence:

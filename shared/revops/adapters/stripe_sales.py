@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from revops.adapters.stripe_calls import creating, reading, tag
-from revops.adapters.stripe_fields import Json, id_of, object_of, text_of, time_of
+from revops.adapters.stripe_fields import Json, id_of, object_of, period_ends, text_of, time_of
 from revops.inbox import InboxStatus, Settlement
 from revops.kernel import TooLarge
 from revops.sales.model import CreditKind, CreditRequest, CreditSettlement, InvoiceLine, InvoiceStatus
@@ -282,10 +282,9 @@ def _note(note: Json) -> CreditNoteFact:
 
 def _subscription(subscription: Json) -> SubscriptionFact:
     """`incomplete_expired` never began, and its term ends with it."""
-    ends = [each["current_period_end"] for each in object_of(subscription.get("items")).get("data") or ()]
     cancels = time_of(subscription.get("cancel_at"))
-    if cancels is None and subscription.get("cancel_at_period_end") and ends:
-        cancels = _moment(max(ends))
+    if cancels is None and subscription.get("cancel_at_period_end"):
+        cancels = time_of(min(period_ends(subscription), default=None))
     return SubscriptionFact(subscription["id"], cancels, time_of(subscription.get("ended_at")))
 
 

@@ -7,7 +7,8 @@
 There is one row per subscription and it says what is wanted *now*: cancelled now, cancelled at the period's end, or
 kept. The worker looks at the subscription at Stripe and does what is missing, so that doing it twice does nothing
 twice; then it syncs the whole customer. Only then is the row settled, under the version that was read: a wish that was
-changed meanwhile is brought about once more.
+changed meanwhile is brought about once more. What is kept goes on as it was signed: its agreed end and the changes that
+are planned, which an end with the period takes away, are put back.
 """
 
 import hashlib
@@ -278,14 +279,27 @@ SyncCustomer = Callable[[str, str, CallContext], object]
 """The full sync of a customer, for a cause: status, links and log (STR-5)."""
 
 
+KeepAsAgreed = Callable[[str, CallContext], str]
+"""Puts back what is agreed of a subscription that goes on after all; what stood in the way, in words. Raises
+Unavailable and Contention."""
+
+
 class BringCancellations:
     """The worker's part."""
 
-    def __init__(self, table: Table, clock: Clock, stripe: CancellationGateway, sync: SyncCustomer) -> None:
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        stripe: CancellationGateway,
+        sync: SyncCustomer,
+        keep: KeepAsAgreed,
+    ) -> None:
         self._table = table
         self._clock = clock
         self._stripe = stripe
         self._sync = sync
+        self._keep = keep
 
     def __call__(self, identifier: str, call: CallContext) -> CancellationState:
         """Brings about what is wanted of one subscription, syncs the customer, settles the row.
@@ -315,11 +329,11 @@ class BringCancellations:
             standing = self._stripe.bring(wish, payers)
         except StripeRefused as error:
             return wish.revised(now, state=CancellationState.REFUSED, settled_at=now, detail=error.detail[:500])
-        self._sync(wish.customer_id, f"{wish.id}:{wish.version}", call)
-        state, detail = CancellationState.KEPT, ""
+        state, detail = CancellationState.SCHEDULED, ""
         if standing.ended:
             state = CancellationState.CANCELLED
             detail = "it had ended before it could be kept" if wish.mode is Mode.KEEP else ""
-        elif standing.ends_at is not None:
-            state = CancellationState.SCHEDULED
+        elif wish.mode is Mode.KEEP:
+            state, detail = CancellationState.KEPT, self._keep(wish.subscription_id, call)[:500]
+        self._sync(wish.customer_id, f"{wish.id}:{wish.version}", call)
         return wish.revised(now, state=state, ends_at=standing.ends_at, settled_at=now, detail=detail)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from revops.billing import ConvergeCustomer, ReceiveStripeEvent, SweepMemberships
     from revops.billing.assets import LinkAssets
     from revops.billing.cancellation import BringCancellations
+    from revops.billing.endings import StandingWishes
     from revops.billing.ownership import FollowOwner
     from revops.billing.resync import RequestResync, RunResync, SyncCustomer
     from revops.billing.rights import CustomerRights
+    from revops.orders.changing import ChangeSubscription
     from revops.orders.ports import ProvisioningGateway
     from revops.orders.provisioning.catalogue import SyncCatalogue
     from revops.orders.tenant import AcknowledgeTenant, BlockUnacknowledged
@@ -99,10 +101,25 @@ class CashWiring(SigningWiring):
         return SyncCustomer(self.table, self.clock, self.converge_customer, self.link_assets())
 
     def bring_cancellations(self) -> BringCancellations:
+        from revops.adapters.agreed_terms import AgreedTerms
         from revops.adapters.stripe_cancellation import StripeCancellations
         from revops.billing.cancellation import BringCancellations
 
-        return BringCancellations(self.table, self.clock, StripeCancellations(self.connect_stripe), self.sync_customer)
+        keep = AgreedTerms(self.table, self.stripe_provisioning, self.change_subscription)
+        stripe = StripeCancellations(self.connect_stripe)
+        return BringCancellations(self.table, self.clock, stripe, self.sync_customer, keep)
+
+    @cached_property
+    def ending_wishes(self) -> StandingWishes:
+        from revops.billing.endings import StandingWishes
+
+        return StandingWishes(self.table, self.clock)
+
+    def change_subscription(self) -> ChangeSubscription:
+        from revops.orders.changing import ChangeSubscription
+
+        gateway = self.stripe_provisioning()
+        return ChangeSubscription(self.table, self.clock, gateway, self.settings, self.ending_wishes)
 
     def run_resync(self) -> RunResync:
         from revops.billing.resync import RunResync
@@ -162,13 +179,12 @@ class CashWiring(SigningWiring):
         return TenantUseCases(self.acknowledge_tenant(), lambda: self.hold_rate)
 
     def run_order_step(self) -> RunOrderStep:
-        from revops.adapters.stripe_provisioning import StripeProvisioning
         from revops.orders.provisioning.service import ProvisionOrder
         from revops.orders.steps import order_steps
         from revops.orders.workflow import RunOrderStep
 
-        gateway = StripeProvisioning(self.stripe_once)
-        provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings)
+        gateway = self.stripe_provisioning()
+        provision = ProvisionOrder(self.table, self.clock, gateway, self.crm_records, self.settings, self.ending_wishes)
         signing = self.signature_senders()
         table, clock, settings = self.table, self.clock, self.settings_as_they_stand
         steps = order_steps(table, clock, self.crm_records, provision, settings, signing, self.order_forms)

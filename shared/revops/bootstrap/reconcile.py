@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from revops.adapters.stripe_reconcile import StripeRepairs
     from revops.api.adoptions import AdoptionUseCases
     from revops.api.reconcile import ReconcileUseCases
-    from revops.orders.changing import ChangeSubscription
     from revops.orders.decisions import ResumeOrder
     from revops.reconcile.adopting import AdoptCustomer
     from revops.reconcile.expecting import Expect
@@ -58,11 +57,6 @@ class ReconcileWiring(SalesWiring):
 
     def resume_order(self) -> ResumeOrder:
         return self.order_use_cases().resume
-
-    def change_subscription(self) -> ChangeSubscription:
-        from revops.orders.changing import ChangeSubscription
-
-        return ChangeSubscription(self.table, self.clock, self.stripe_repairs, self.settings)
 
     @cached_property
     def crm_accounts(self) -> CrmAccounts:

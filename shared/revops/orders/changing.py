@@ -15,7 +15,7 @@ from revops.orders.policies.collection import Collection, thawed_transfer
 from revops.orders.policies.expected import ExpectedSubscription, expected_subscription
 from revops.orders.policies.pricing import PlanCatalogue
 from revops.orders.policies.timeline import Segment, Timeline, with_order
-from revops.orders.ports import ProvisioningGateway, ProvisioningRefused
+from revops.orders.ports import EndingWishes, ProvisioningGateway, ProvisioningRefused
 from revops.orders.provisioning.create_once import CreateOnce, Request
 from revops.orders.provisioning.ports import (
     REVISION,
@@ -48,7 +48,15 @@ class ChangeSubscription:
     """Applies an executed amendment or renewal to the subscription of the order it names, exactly once. Safe to call
     at any time, any number of times."""
 
-    def __init__(self, table: Table, clock: Clock, gateway: ProvisioningGateway, settings: SettingsReader) -> None:
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        gateway: ProvisioningGateway,
+        settings: SettingsReader,
+        wishes: EndingWishes,
+    ) -> None:
+        self._wishes = wishes
         self._table = table
         self._clock = clock
         self._gateway = gateway
@@ -65,10 +73,20 @@ class ChangeSubscription:
         self._require_future(timeline, root, order)
         return timeline
 
+    def keep(self, root: OrderForm, call: CallContext) -> None:
+        """Brings the provider back to what is agreed of an order's subscription, whatever took it away. Raises
+        Unavailable and ProvisioningRefused."""
+        now = self._clock.now()
+        held = TIMELINES.get(self._table, root.id)
+        only = Timeline(id=root.id, created_at=now, modified_at=now, segments=self._first(root))
+        self.converge(held or only, root.stripe_subscription_id, call)
+
     def converge(self, timeline: Timeline, subscription_id: str, call: CallContext) -> None:
         """What the provider has becomes what the timeline says: now, later, and the end; but what somebody cancelled to
-        the end of its period (STR-5) ends with it until they withdraw that."""
+        the end of its period (STR-5) ends with it until they withdraw that, also when they say so in this moment."""
         now = int(self._clock.now().timestamp())
+        customer_id = ORDERS.require(self._table, timeline.id).stripe_customer_id
+        asked = self._wishes.at(customer_id, subscription_id)
         live = self._gateway.subscription(subscription_id)
         if live.ended:
             raise ProvisioningRefused(f"the subscription {live.id} is {live.status}; a new order form starts another")
@@ -77,7 +95,13 @@ class ChangeSubscription:
             live = self._change_now(held, live, call)
         if live.cancel_at_period_end:
             return
-        ends_at = self._expected(held).ends_at
+        try:
+            self._plan(coming, self._expected(held).ends_at, live)
+        finally:
+            self._wishes.again(customer_id, subscription_id, asked, call)
+
+    def _plan(self, coming: tuple[Segment, ...], ends_at: int, live: LiveSubscription) -> None:
+        """What is planned for later, and the end."""
         if coming:
             if live.cancel_at:
                 self._gateway.forget_future(live)
@@ -117,9 +141,8 @@ class ChangeSubscription:
 
     def _agreed(self, root: OrderForm, order: OrderForm, call: CallContext) -> Timeline:
         held = TIMELINES.get(self._table, root.id)
-        first = self._expected_of(root).starts_at
-        segments = held.segments if held else (Segment(order_id=root.id, kind=OrderKind.NEW, starts_at=first),)
-        starts_at = max(self._expected_of(order).starts_at, first)
+        segments = held.segments if held else self._first(root)
+        starts_at = max(self._expected_of(order).starts_at, segments[0].starts_at)
         wanted = with_order(segments, order, starts_at)
         if held is not None and wanted == held.segments:
             return held
@@ -138,6 +161,9 @@ class ChangeSubscription:
         except ConditionFailed as error:
             raise Unavailable("another change of this subscription was faster") from error
         return timeline
+
+    def _first(self, root: OrderForm) -> tuple[Segment, ...]:
+        return (Segment(order_id=root.id, kind=OrderKind.NEW, starts_at=self._expected_of(root).starts_at),)
 
     def _expected(self, segment: Segment) -> ExpectedSubscription:
         return self._expected_of(ORDERS.require(self._table, segment.order_id))

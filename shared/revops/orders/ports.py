@@ -301,6 +301,20 @@ class ProvisioningGateway(SubscriptionGateway, Protocol):
 # -- the workflow engine ---------------------------------------------------------------------------------------------
 
 
+class EndingWishes(Protocol):
+    """What is asked for about the end of a subscription, which is billing's to bring about (STR-5). A change writes
+    its end too, and the provider takes the later word: whoever asked is heard once more after it."""
+
+    def at(self, customer_id: str, subscription_id: str) -> int:
+        """How often something was asked or settled about the subscription of a customer at the provider; 0: never."""
+        ...
+
+    def again(self, customer_id: str, subscription_id: str, since: int, call: CallContext) -> None:
+        """Has an end with the period brought about once more if it was asked for since then, or is on its way: what
+        was written meanwhile may have undone it. Raises Contention."""
+        ...
+
+
 class WorkflowEngine(Protocol):
     """Runs disposable executions. Neither verb fails because the engine knows better or forgot: see each."""
 

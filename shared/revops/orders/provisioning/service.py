@@ -12,6 +12,7 @@ from revops.orders.policies.pricing import PlanCatalogue
 from revops.orders.ports import (
     CrmRecords,
     CustomerRequest,
+    EndingWishes,
     ProvisioningGateway,
     ProvisioningRefused,
     SubscriptionItem,
@@ -39,11 +40,17 @@ class ProvisionOrder:
     """
 
     def __init__(
-        self, table: Table, clock: Clock, gateway: ProvisioningGateway, crm: CrmRecords, settings: SettingsReader
+        self,
+        table: Table,
+        clock: Clock,
+        gateway: ProvisioningGateway,
+        crm: CrmRecords,
+        settings: SettingsReader,
+        wishes: EndingWishes,
     ) -> None:
         self._table = table
         self._create_once = CreateOnce(table, clock)
-        self._change = ChangeSubscription(table, clock, gateway, settings)
+        self._change = ChangeSubscription(table, clock, gateway, settings, wishes)
         self._clock = clock
         self._gateway = gateway
         self._crm = crm
