@@ -201,11 +201,11 @@ def test_a_schedule_that_comes_between_look_and_act_is_released(
     if mode is Mode.KEEP:
         shop.v1.subscriptions.update(subscription, {"cancel_at_period_end": True})
     v1 = simulator.client().v1
-    others = iter([{"from_subscription": subscription}])
+    others = iter([subscription])
 
     def update(*arguments: Any) -> Any:
         for planned in others:
-            shop.v1.subscription_schedules.create(planned)
+            shop.v1.subscription_schedules.create({"from_subscription": planned})
         return v1.subscriptions.update(*arguments)
 
     subscriptions = SimpleNamespace(retrieve=v1.subscriptions.retrieve, update=update)

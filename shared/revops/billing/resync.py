@@ -3,11 +3,12 @@
 | item | pk | sk | gsi1 | due | read by |
 |---|---|---|---|---|---|
 | resync | RESYNC#<id> | RESYNC | RESYNCS#<month> / begun | `resync` while running | id; newest first; due |
+| claim `resync`: the running one of everybody | | | | | `everybody` |
 
 A resync of everybody walks over the customers a block at a time. Each block is one message; what it found and where it
 got to is written in one commit, and that commit makes the next message. So it goes on where it stopped, whatever dies;
 two workers on one block count it once; and between blocks there is a pause that keeps it below its rate, so that the
-signals of the day never wait for it.
+signals of the day never wait for it. A claim keeps it the only one: two at once would be twice the rate.
 """
 
 from collections.abc import Mapping
@@ -34,11 +35,16 @@ from revops.table import (
     Key,
     Query,
     Table,
+    Transaction,
     begin,
+    claim,
     due_index,
+    holder_of,
+    release,
 )
 
 DUE_TOPIC = "resync"
+RUNNING, EVERYBODY = "resync", "everybody"
 STALLED_AFTER = timedelta(minutes=10)
 BLOCK = 10
 """Customers of one message: at five questions to Stripe each, well within a worker's time."""
@@ -147,6 +153,12 @@ def resync_of_key(key: Key) -> str:
     return key.pk.removeprefix("RESYNC#")
 
 
+def _over(transaction: Transaction, resync: Resync) -> None:
+    """Lets another one of everybody begin, in the transaction that ends this one."""
+    if resync.status is not ResyncStatus.RUNNING and not resync.customer_id:
+        release(transaction, RUNNING, EVERYBODY)
+
+
 class ResyncRequest(BaseModel):
     """Everybody, at most so many a minute."""
 
@@ -169,10 +181,13 @@ class RequestResync:
     def everybody(self, wanted: ResyncRequest, call: CallContext) -> Resync:
         """Raises NotFound for who may not change everybody's billing, Conflict while another one runs."""
         self._require(call)
-        running = next((each for each in self._latest() if each.status is ResyncStatus.RUNNING), None)
+        running = holder_of(self._table, RUNNING, EVERYBODY)
         if running is not None:
-            raise Conflict(f"resync {running.id} is running; wait for it or cancel it")
-        return self._begin(wanted.per_minute, "", call)
+            raise Conflict(f"resync {running} is running; wait for it or cancel it")
+        try:
+            return self._begin(wanted.per_minute, "", call)
+        except ConditionFailed as error:
+            raise Conflict("another resync was begun in this moment; wait for it or cancel it") from error
 
     def one(self, customer_id: str, call: CallContext) -> Resync:
         """Of a customer the caller was found to look after."""
@@ -201,6 +216,7 @@ class RequestResync:
             stopped = resync.revised(now, status=ResyncStatus.CANCELLED, finished_at=now)
             transaction = begin(call, now)
             RESYNCS.update(transaction, stopped)
+            _over(transaction, stopped)
             try:
                 self._table.commit(transaction)
             except ConditionFailed:
@@ -232,6 +248,8 @@ class RequestResync:
         )
         transaction = begin(call, now)
         RESYNCS.create(transaction, resync)
+        if not customer_id:
+            claim(transaction, RUNNING, EVERYBODY, resync.id)
         self._table.commit(transaction)
         return resync
 
@@ -275,6 +293,7 @@ class RunResync:
         )
         transaction = begin(call, now)
         RESYNCS.update(transaction, after)
+        _over(transaction, after)
         try:
             self._table.commit(transaction)
         except ConditionFailed:

@@ -1,6 +1,7 @@
 """STR-7: everybody is synced block by block, goes on where it stopped, and is never in the way."""
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -153,6 +154,27 @@ def test_one_at_a_time_and_it_can_be_stopped(desk: CustomerDesk) -> None:
     assert desk.stream() <= 2
     assert _read(desk, identifier).synced < CUSTOMERS
     assert desk.ask("POST", "/customers/resync", {}, user="admin").status == 202
+
+
+@pytest.mark.fault("R17")
+def test_two_that_are_begun_in_one_moment_are_one(desk: CustomerDesk) -> None:
+    """The second one reads before the first one commits."""
+    statuses: list[int] = []
+    moment = desk.bench.clock.now
+
+    def meanwhile() -> datetime:
+        desk.bench.clock.now = moment  # type: ignore[method-assign]
+        statuses.append(desk.ask("POST", "/customers/resync", {}, user="finance").status)
+        return moment()
+
+    desk.bench.clock.now = meanwhile  # type: ignore[method-assign]
+    statuses.append(desk.ask("POST", "/customers/resync", {}, user="admin").status)
+    assert sorted(statuses) == [202, 409]
+    running = [each for each in desk.ask("GET", "/customers/resync").body["resyncs"] if each["status"] == "Running"]
+    assert len(running) == 1
+    desk.stream()
+    assert _synced(desk) == CUSTOMERS
+    assert desk.ask("POST", "/customers/resync", {}).status == 202, "the next one after it"
 
 
 @pytest.mark.fault("S1")
