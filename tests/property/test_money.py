@@ -43,6 +43,11 @@ def test_the_written_amount_is_the_amount(minor: int, currency: str) -> None:
     assert Decimal(number.replace(",", "")) * 10 ** minor_digits(currency) == minor
 
 
+@pytest.mark.parametrize("currency", ["JPY", "XAF", "XOF", "XPF", "CLP"])
+def test_francs_without_cents_have_none(currency: str) -> None:
+    assert str(Money(minor=500, currency=currency)) == f"500 {currency}"
+
+
 @pytest.mark.parametrize("minor", [1.5, "12.5", None, float("nan"), Decimal("0.1")])
 def test_no_part_of_a_minor_unit(minor: Any) -> None:
     with pytest.raises(ValidationError):

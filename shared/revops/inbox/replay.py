@@ -82,7 +82,7 @@ class ReplaySignals:
         the table takes nothing at the moment."""
         self._policy.require_write(call.principal, Resource.SETTINGS, "", "replay")
         run = _Run(wanted.settled_before or self._clock.now())
-        partitions = self._partitions(wanted)
+        partitions = self._partitions(wanted, run.before)
         binding = {"who": call.principal.id, "list": f"replay/{'|'.join(partitions)}"}
         place = self._cursors().open(wanted.cursor, binding) if wanted.cursor else {}
         for name, query in partitions.items():
@@ -133,14 +133,16 @@ class ReplaySignals:
             spread_seconds=run.delay,
         )
 
-    def _partitions(self, wanted: ReplayRequest) -> dict[str, Query]:
+    @staticmethod
+    def _partitions(wanted: ReplayRequest, now: datetime) -> dict[str, Query]:
+        """`now` is that of the first request, so that those which go on from it look at the same window."""
         if wanted.subject:
             return about(wanted.provider, wanted.subject)
         if wanted.start is None and not wanted.handler_version:
             raise Invalid.field(
                 "start", "replay-what", "name an object, a window or a release", "subject, start, handler_version"
             )
-        end: datetime = wanted.end or self._clock.now()
+        end = wanted.end or now
         start = wanted.start or end - KEEP
         if not timedelta() <= end - start <= KEEP:
             raise Invalid.field("end", "replay-window", "the window is empty or too long", "start ≤ end ≤ start + 40 d")

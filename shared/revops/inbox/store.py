@@ -17,7 +17,7 @@ and a dedupe row must outlive every retry (R1).
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from revops.inbox.model import InboxEntry
 from revops.kernel import time_text
@@ -92,9 +92,9 @@ def about(provider: str, subject: str) -> dict[str, Query]:
 
 
 def received_between(provider: str, start: datetime, end: datetime) -> dict[str, Query]:
-    """Where entries of a window stand, day by day."""
+    """Where entries of a window stand, day by day in UTC."""
     partitions: dict[str, Query] = {}
-    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    day = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     while day <= end:
         for shard in range(DAY_SHARDS):
             name = time_text(day)[:10]

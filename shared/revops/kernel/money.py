@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 _NO_MINOR = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF"}
+    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
 )
+"""As Stripe counts them, which makes the invoices: https://docs.stripe.com/currencies#zero-decimal."""
 _THREE_MINOR = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 _DIGITS = 40

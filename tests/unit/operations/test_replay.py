@@ -1,6 +1,6 @@
 """Replaying webhooks by window, object and release, and reading dead letters (STR-6, R16)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,7 +9,7 @@ import pytest
 from local import operate
 from revops.access import Policy
 from revops.inbox import InboxStatus, ReceiveSignal, Settlement, Signal
-from revops.inbox.replay import PER_SECOND, PROVIDERS, ReplayRequest, ReplaySignals
+from revops.inbox.replay import MAX_REPLAYED, PER_SECOND, PROVIDERS, ReplayRequest, ReplaySignals
 from revops.inbox.store import INBOX, entries_about, inbox_id
 from revops.kernel import CallContext, Invalid, NotFound, Principal, Role, system_call
 from revops.stream import KeepDeadLetter
@@ -48,6 +48,15 @@ class Desk:
         settlement.applied(transaction, entry)
         self.table.commit(transaction)
 
+    def settled(self, event_id: str) -> None:
+        """An entry that a worker has settled by now, if it was waiting."""
+        settlement = Settlement(self.table, self.clock, self.blobs, "release 9")
+        entry = settlement.load(inbox_id("stripe", event_id))
+        if entry.waiting:
+            transaction = begin(SYSTEM, self.clock.now())
+            settlement.applied(transaction, entry)
+            self.table.commit(transaction)
+
     def waiting(self) -> list[str]:
         rows = [row for row in self.table.rows.values() if row.kind == INBOX.kind]
         entries = sorted(INBOX.load_all(rows), key=lambda entry: entry.event_id)
@@ -72,6 +81,41 @@ def test_by_object_release_and_outcome(wanted: dict[str, object], again: list[st
     assert result.replayed == len(again)
     assert not result.more
     assert desk.waiting() == again
+
+
+@pytest.mark.mission("STR-6")
+@pytest.mark.fault("R25")
+@pytest.mark.parametrize("hours", [-11, -5, 0, 2, 9, 14])
+@pytest.mark.parametrize("at", ["2026-11-20T00:00:00+00:00", "2026-11-19T23:59:59.999999+00:00"])
+def test_a_window_is_the_same_in_whatever_zone_it_is_written(hours: int, at: str) -> None:
+    """Both ends belong to it, to the microsecond, and a day begins in UTC wherever the caller is."""
+    desk = Desk(1)
+    moment, zone = datetime.fromisoformat(at), timezone(timedelta(hours=hours))
+    desk.clock.moment = moment
+    receive = ReceiveSignal(desk.table, desk.clock, desk.blobs)
+    receive(Signal("stripe", "evt_edge", "invoice.paid", "cus_1", "{}"), SYSTEM)
+    desk.clock.moment = moment + timedelta(hours=1)
+
+    def found(before: timedelta, after: timedelta) -> int:
+        start, end = (moment - before).astimezone(zone), (moment + after).astimezone(zone)
+        desk.settled("evt_edge")
+        return desk.replay(ReplayRequest(provider="stripe", start=start, end=end), CALL).replayed
+
+    nothing, tick, some = timedelta(), timedelta(microseconds=1), timedelta(hours=3)
+    assert [found(nothing, nothing), found(some, nothing), found(nothing, some)] == [1, 1, 1]
+    assert [found(some, -tick), found(-tick, some)] == [0, 0]
+
+
+@pytest.mark.mission("STR-6")
+def test_what_goes_on_after_midnight_goes_on() -> None:
+    """A replay of all that is kept that is cut short, and taken up on the next day in UTC."""
+    desk = Desk(MAX_REPLAYED + 4)
+    wanted = ReplayRequest(provider="stripe", handler_version="release 8")
+    first = desk.replay(wanted, CALL)
+    assert (first.replayed, first.more) == (MAX_REPLAYED, True)
+    desk.clock.advance(days=1)
+    rest = desk.replay(wanted.model_copy(update={"cursor": first.cursor, "settled_before": first.settled_before}), CALL)
+    assert (rest.replayed, rest.more) == (2, False)
 
 
 @pytest.mark.mission("STR-6")
