@@ -114,6 +114,19 @@ def catalogue_of(shop: Shop) -> SyncCatalogue:
     return SyncCatalogue(shop.desk.table, shop.desk.clock, StripeCatalogue(lambda: client), settings)
 
 
+def terms_tried(shop: Shop) -> TryTerms:
+    return TryTerms(
+        shop.desk.table,
+        shop.desk.clock,
+        shop.desk.crm,
+        Policy(),
+        SettingsReader(shop.desk.table, ttl=0),
+        CountedUsage(shop.desk.table),
+        lambda: shop.gateway,
+        shop.desk.read,
+    )
+
+
 # -- changes -----------------------------------------------------------------------------------------------------------
 
 
@@ -313,16 +326,7 @@ def _attempt(shop: Shop, order: OrderForm) -> None:
 def test_what_a_change_would_cost_is_what_it_then_costs(shop: Shop) -> None:
     catalogue_of(shop).apply()
     order = shop.sold(billing_cycle="Annual", seats=30)
-    try_terms = TryTerms(
-        shop.desk.table,
-        shop.desk.clock,
-        shop.desk.crm,
-        Policy(),
-        SettingsReader(shop.desk.table, ttl=0),
-        CountedUsage(shop.desk.table),
-        lambda: shop.gateway,
-        shop.desk.read,
-    )
+    try_terms = terms_tried(shop)
     shop.advance_to(shop.now() + 100 * DAY + 5 * 3600)
     prices = len(shop.get("/v1/prices", limit="100")["data"])
     answer = try_terms.live(order.id, WhatIf(seats=47, discount_percent=Decimal("3.25")), REP)
@@ -339,6 +343,18 @@ def test_what_a_change_would_cost_is_what_it_then_costs(shop: Shop) -> None:
     unsold = WhatIf.model_validate({"plan": "Starter", "currency": "GBP", "billing_cycle": "Annual", "seats": 7})
     first = try_terms.new(unsold, REP)
     assert (first.at_once.ours, first.at_once.no_preview) == (first.at_once.provider, "")
+
+
+@pytest.mark.mission("ORD-6")
+def test_a_new_cycle_is_charged_whole_where_nothing_is_prorated(shop: Shop) -> None:
+    order = shop.sold(proration=False)
+    shop.advance_to(shop.now() + 10 * DAY)
+    answer = terms_tried(shop).live(order.id, WhatIf.model_validate({"billing_cycle": "Annual"}), REP)
+    day = answer.at_once.effective_date.isoformat()
+    change = amended(shop.desk, order, billing_cycle="Annual", start_date=day)
+    assert shop.desk.run_until_it_waits(change.id).status is OrderStatus.ACTIVE
+    assert answer.at_once.ours == answer.at_once.provider
+    assert shop.invoices(order)[-1]["total"] == answer.at_once.ours.minor == 12 * 25 * 5900
 
 
 # -- the catalogue -----------------------------------------------------------------------------------------------------

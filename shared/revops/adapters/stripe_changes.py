@@ -122,7 +122,7 @@ class StripeChanges:
             item["id"] = live.seat.id
         details: stripe.params.InvoiceCreatePreviewParamsSubscriptionDetails = {
             "items": [item],
-            "proration_behavior": "always_invoice",
+            "proration_behavior": "always_invoice" if proration_date or live.status == "trialing" else "none",
         }
         if proration_date:
             details["proration_date"] = proration_date

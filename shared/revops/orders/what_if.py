@@ -2,13 +2,14 @@
 provider's own preview, with every difference explained (ORD-6). Nothing is written anywhere."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
 from revops.access import Policy, Resource
-from revops.kernel import CallContext, Clock, DomainError, Invalid, Money
+from revops.kernel import CallContext, Clock, DomainError, Invalid, Money, Refused
 from revops.orders.changing import proration_date, root_of
 from revops.orders.model import Meter, OrderForm, OrderTerms
 from revops.orders.policies.calendar import day_of, opening
@@ -168,14 +169,20 @@ class TryTerms:
         except DomainError as error:
             empty = Period(opening(day, zone), opening(add_months(day, 1), zone), opening(day, zone), zone)
             return self._compared(Proration(empty, ()), day, then, partial(_raise, error))
-        at = proration_date(day, zone, live)
-        period = _period(live, at or opening(day, zone), zone)
+        begun = proration_date(day, zone, live)
+        at = begun if terms.proration else 0
+        period = _period(live, begun or opening(day, zone), zone)
         seat = seat_price(then, self._catalogue)
+        restarts = terms.billing_cycle is not then.billing_cycle
+        if begun and not at and not restarts:
+            nothing = Refused("nothing is prorated by the terms of this order; the next period is billed as changed")
+            return self._compared(Proration(period, ()), day, then, partial(_raise, nothing))
         ours = Proration(period, ())
-        if at:
-            restarts = terms.billing_cycle is not then.billing_cycle
+        if begun:
             before = Priced(str(terms.plan), unit_of(tried_of(terms)), terms.seats)
             ours = prorate(before, Priced(str(then.plan), unit_of(then), then.seats), period, restarts=restarts)
+        if not at:  # a new period is charged whole all the same
+            ours = replace(ours, lines=tuple(line for line in ours.lines if line.minor > 0))
         return self._compared(ours, day, then, lambda: gateway.preview(live, seat, then.seats, at))
 
     def _compared(self, ours: Proration, day: date, then: Tried, ask: Callable[[], Preview]) -> AtOnce:

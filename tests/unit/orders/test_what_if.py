@@ -112,6 +112,23 @@ def test_the_terms_in_force_are_what_is_compared_with(desk: Desk, try_terms: Try
     assert (answer.at_once.ours.minor, answer.at_once.lines) == (0, ())
 
 
+@pytest.mark.mission("ORD-5")
+def test_what_is_not_prorated_costs_nothing_at_once(desk: Desk, try_terms: TryTerms) -> None:
+    """Neither here nor at the provider, whose preview would be of the next period; a new cycle is charged whole."""
+    order = desk.run_until_it_waits(desk.executed(start_date="2026-12-01", proration=False).id)
+    desk.clock.advance(days=10)
+    previewed(desk, order, 50 * 5900)
+    more = try_terms.live(order.id, WhatIf(seats=50), REP)
+    assert (more.at_once.ours.minor, more.at_once.provider, more.at_once.lines) == (0, None, ())
+    assert "next period" in more.at_once.no_preview
+    assert more.more_per_month.minor == 25 * 5900
+    annual = try_terms.live(order.id, WhatIf.model_validate({"billing_cycle": "Annual"}), REP)
+    assert annual.at_once.ours.minor == 12 * 25 * 5900
+    assert [line.ours for line in annual.at_once.lines] == [12 * 25 * 5900]
+    desk.run_until_it_waits(amended(desk, order, seats=50, start_date="2026-12-11").id)
+    assert [change.proration_date for change in desk.stripe.changes] == [0]
+
+
 def test_terms_nobody_agreed_on_yet(desk: Desk, try_terms: TryTerms, order: OrderForm) -> None:
     line = PreviewLine("12 × Starter", 12 * 2900 * 12, False, "price", 0, 0)
     desk.stripe.previews[""] = Preview("EUR", line.minor, (line,))

@@ -149,8 +149,8 @@ class SubscriptionGateway(Protocol):
         ...
 
     def preview(self, live: LiveSubscription, seat: SeatPrice, seats: int, proration_date: int) -> Preview:
-        """What a change of the seats would be invoiced at, at an instant in epoch seconds. Makes nothing, not even a
-        price."""
+        """What a change of the seats would be invoiced at, at an instant in epoch seconds; 0 when nothing is prorated.
+        Makes nothing, not even a price."""
         ...
 
     def preview_new(self, customer_id: str, seat: SeatPrice, seats: int) -> Preview:
