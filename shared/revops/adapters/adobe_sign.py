@@ -22,7 +22,8 @@ _LIMITS: Final = frozenset({"THROTTLING_TOO_MANY_REQUESTS"})
 _UNKNOWN: Final = frozenset({"INVALID_AGREEMENT_ID", "RESOURCE_NOT_FOUND"})
 _FINAL: Final = frozenset({"OPERATION_NOT_ALLOWED", "AGREEMENT_IN_DRAFT_STATE"})
 """Sent with 403, which otherwise is about rights that somebody mends."""
-_COMPLETED: Final = frozenset({"SIGNED", "APPROVED", "ACCEPTED", "DELIVERED", "FORM_FILLED", "ARCHIVED"})
+_UNSIGNED: Final = frozenset({"APPROVED", "ACCEPTED", "DELIVERED", "FORM_FILLED", "ARCHIVED"})
+"""How an agreement ends whose recipient was not asked to sign: somebody made it another one at Adobe Sign."""
 _SIGNING: Final = frozenset({"SIGNED", "DIGSIGNED", "WRITTEN_SIGNED", "ACTION_COMPLETED", "ACTION_COMPLETED_HOSTED"})
 _INVITING: Final = frozenset({"ACTION_REQUESTED", "ACTION_REPLACED_SIGNER", "EMAIL_VIEWED", "EMAIL_BOUNCED"})
 
@@ -170,7 +171,7 @@ def _agreement(request: EnvelopeRequest, document_id: str) -> dict[str, Any]:
 def _fact(agreement: Mapping[str, Any], events: Sequence[Event]) -> EnvelopeFact:
     """Adobe calls both a refusal of the signer's and a recall of the sender's CANCELLED; the events tell them apart."""
     status = str(agreement.get("status", ""))
-    if status in _COMPLETED:
+    if status == "SIGNED":
         return _told(EnvelopeStatus.COMPLETED, agreement, _last(events, _SIGNING))
     if status == "EXPIRED":
         return _told(EnvelopeStatus.EXPIRED, agreement, _last(events, {"EXPIRED", "EXPIRED_AUTOMATICALLY"}))
@@ -181,6 +182,9 @@ def _fact(agreement: Mapping[str, Any], events: Sequence[Event]) -> EnvelopeFact
         return _told(EnvelopeStatus.VOIDED, agreement, events[-1] if events else None)
     invited = _last(events, _INVITING)
     fact = _told(EnvelopeStatus.SENT, agreement, invited)
+    if status in _UNSIGNED:
+        problem = f"Adobe Sign calls it {status.lower()}: nobody signed; cancel, or enter a form signed by hand"
+        return EnvelopeFact(fact.status, fact.at, problem)
     if invited is not None and invited.get("type") == "EMAIL_BOUNCED":
         problem = "the signatory's address does not take the invitation; replace the signer at Adobe Sign, or cancel"
         return EnvelopeFact(fact.status, fact.at, problem)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from revops.adapters.secret_lists import several
 from revops.inbox import Signal
 from revops.kernel import Forbidden, Invalid, JsonError, Unavailable, canonical_json, parse_json
 
@@ -25,7 +26,7 @@ _EVENT = re.compile(r"[A-Z][A-Z_]{1,60}")
 def known_client(headers: Mapping[str, str], secret: Mapping[str, Any]) -> str:
     """Our client id, for a caller that sends it. Raises Forbidden for anybody else, and Unavailable when there is none
     to compare with (R28). Until a rotation is over, `earlier_client_ids` count too."""
-    known = [str(each) for each in (secret.get("client_id"), *secret.get("earlier_client_ids", ())) if each]
+    known = several(secret, "client_id") + several(secret, "earlier_client_ids")
     if not known:
         raise Unavailable("the client id cannot be checked right now")
     presented = headers.get(CLIENT_HEADER, "").encode("utf-8", "replace")
@@ -37,7 +38,11 @@ def known_client(headers: Mapping[str, str], secret: Mapping[str, Any]) -> str:
     return found
 
 
-def verify_adobe_sign(raw: bytes, headers: Mapping[str, str], secret: Mapping[str, Any]) -> None:  # noqa: ARG001
+def verify_adobe_sign(
+    raw: bytes,  # noqa: ARG001 - the port's signature
+    headers: Mapping[str, str],
+    secret: Mapping[str, Any],
+) -> None:
     """Returns for a caller that knows our client id; there is nothing in the body to check."""
     known_client(headers, secret)
 

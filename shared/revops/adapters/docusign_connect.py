@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from revops.adapters.secret_lists import several
 from revops.inbox import Signal
 from revops.kernel import Invalid, JsonError, Unavailable, canonical_json, parse_json
 
@@ -30,7 +31,7 @@ def docusign_signature(key: str, raw: bytes) -> str:
 def verify_docusign(raw: bytes, headers: Mapping[str, str], secret: Mapping[str, Any]) -> None:
     """Returns if one of the headers was made with one of our keys over exactly these bytes (S7, S8). Raises Invalid
     otherwise, always with the same words, and Unavailable when there is no key to check with (R28)."""
-    keys = [str(key) for key in secret.get("hmac_keys", ()) if key]
+    keys = several(secret, "hmac_keys")
     if not keys:
         raise Unavailable("the signature cannot be checked right now")
     presented = [value.encode("utf-8", "replace") for name, value in headers.items() if _HEADER.fullmatch(name.lower())]

@@ -53,6 +53,15 @@ def test_an_answer_that_does_not_end_is_no_answer() -> None:
         line.create("POST", URL)
 
 
+@pytest.mark.fault("R8")
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_failure_of_theirs_does_not_say_that_nothing_was_made(status: int) -> None:
+    line = http(lambda _: httpx.Response(status))
+    with pytest.raises(OutcomeUnknown):
+        line.create("POST", URL)
+    assert line.ask("GET", URL).status == status
+
+
 @pytest.mark.fault("R11")
 @pytest.mark.parametrize(
     ("status", "headers", "code", "retry_after"),

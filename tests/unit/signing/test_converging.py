@@ -11,7 +11,7 @@ from revops.orders.events import events
 from revops.orders.model import EnvelopeStatus, ESignMethod, OrderStatus
 from revops.orders.signature import SignedDocument
 from revops.orders.store import steps_of
-from revops.signing.ports import QUEUES
+from revops.signing.ports import QUEUES, EnvelopeRefused
 from revops.signing.store import ENVELOPES, watched_id
 from tests.builders.orders import PDF, REP
 from tests.builders.signing import CERTIFICATE, SIGNED, WORKER, SigningDesk, unreachable
@@ -207,6 +207,29 @@ def test_a_cancelled_order_takes_its_envelope_back(desk: SigningDesk) -> None:
 
 
 @pytest.mark.mission("ORD-3")
+def test_an_envelope_that_its_provider_does_not_take_back_is_somebodys_to_see(desk: SigningDesk) -> None:
+    order = desk.sent_out()
+    desk.cancel(order.id, "another start date", REP)
+
+    def locked(verb: str) -> None:
+        if verb == "void":
+            raise EnvelopeRefused("somebody is correcting the envelope", "EDIT_LOCK")
+
+    desk.provider.before = locked
+    told = desk.told("env-1", event_type="envelope-corrected")
+    desk.converge(told, WORKER)
+    assert entry(desk, told) == (InboxStatus.DEAD, "somebody is correcting the envelope")
+    desk.hand_over(order.id)
+    with pytest.raises(EnvelopeRefused):
+        desk.work()
+    desk.provider.before = lambda _: None
+    desk.clock.advance(hours=1)
+    assert desk.sweep(WORKER) == 1
+    desk.work()
+    assert desk.provider.voided == {"env-1": "another start date"}
+
+
+@pytest.mark.mission("ORD-3")
 def test_signed_in_the_moment_of_the_cancellation_nothing_follows_but_it_shows(desk: SigningDesk) -> None:
     order = desk.sent_out()
     desk.cancel(order.id, "another start date", REP)
@@ -278,6 +301,16 @@ def test_a_webhook_that_is_lost_costs_an_hour(desk: SigningDesk) -> None:
     assert desk.sweep(WORKER) == 1
     desk.work()
     assert desk.order(order.id).status is OrderStatus.EXECUTED
+
+
+def test_a_look_that_a_webhook_called_for_puts_the_next_one_off(desk: SigningDesk) -> None:
+    desk.sent_out()
+    desk.clock.advance(minutes=50)
+    desk.converge(desk.told("env-1", event_type="recipient-delivered"), WORKER)
+    desk.clock.advance(minutes=59)
+    assert desk.sweep(WORKER) == 0
+    desk.clock.advance(minutes=1)
+    assert desk.sweep(WORKER) == 1
 
 
 def test_looking_leaves_no_version_of_the_order_behind(desk: SigningDesk) -> None:

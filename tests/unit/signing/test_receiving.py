@@ -130,6 +130,15 @@ def test_what_is_not_proven_or_not_ours_is_refused(doors: Doors, body: str, head
     assert doors.stored() == []
 
 
+@pytest.mark.fault("S8")
+def test_a_key_that_was_written_alone_is_one_key_and_not_its_letters(doors: Doors) -> None:
+    doors.docusign["hmac_keys"], doors.adobe["earlier_client_ids"] = doors.keys[0], doors.keys[1]
+    assert doors.connect(message(), doors.keys[0][0]) == 400
+    assert doors.send("/webhooks/adobe-sign", notification(), x_adobesign_clientid=doors.keys[1][0])[0] == 403
+    assert doors.connect(message(), doors.keys[0]) == 200
+    assert doors.send("/webhooks/adobe-sign", notification(), x_adobesign_clientid=doors.keys[1])[0] == 200
+
+
 @pytest.mark.fault("R28")
 def test_without_a_key_to_check_with_they_come_again(doors: Doors) -> None:
     doors.docusign["hmac_keys"], doors.adobe["client_id"] = [], ""

@@ -228,3 +228,26 @@ def test_changed_terms_are_sent_in_an_envelope_of_their_own(desk: SigningDesk) -
     again = desk.run_until_it_waits(order.id)
     assert again.envelope is not None
     assert (again.status, again.envelope.id, again.envelope.number) == (OrderStatus.AWAITING_SIGNATURE, "env-2", 2)
+
+
+@pytest.mark.fault("R1", "R2")
+@pytest.mark.mission("ORD-3")
+@pytest.mark.parametrize("late", [EnvelopeStatus.DECLINED, EnvelopeStatus.COMPLETED, EnvelopeStatus.VOIDED])
+def test_what_is_told_late_of_an_envelope_before_does_nothing_to_the_one_that_is_out(
+    desk: SigningDesk, late: EnvelopeStatus
+) -> None:
+    order = desk.sent_out()
+    desk.provider.becomes("env-1", EnvelopeStatus.DECLINED, "too many seats")
+    desk.converge(desk.told("env-1"), WORKER)
+    changed = desk.order(order.id).terms.model_copy(update={"seats": 20})
+    desk.resume(order.id, Amendment(terms=changed), REP)
+    again = desk.run_until_it_waits(order.id)
+    desk.provider.becomes("env-1", late)
+    desk.converge(desk.told("env-1", "evt-late"), WORKER)
+    assert desk.order(order.id) == again
+    assert desk.provider.voided == {}
+    desk.provider.becomes("env-2", EnvelopeStatus.COMPLETED)
+    desk.converge(desk.told("env-2", "evt-2"), WORKER)
+    signature = desk.order(order.id).signature
+    assert signature is not None
+    assert signature.envelope_id == "env-2"
