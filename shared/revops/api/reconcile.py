@@ -20,6 +20,7 @@ from revops.reconcile.model import (
     RunStatus,
     Severity,
     Total,
+    whole_minor,
 )
 from revops.reconcile.requesting import (
     ApproveRepairs,
@@ -133,8 +134,7 @@ class TotalView(_Model):
     @classmethod
     def of(cls, total: Total) -> "TotalView":
         """The view of a total."""
-        amount = Effect(currency="XXX", exact=str(Fraction(total.exact)))
-        return cls(minor=amount.minor, **total.model_dump())
+        return cls(minor=whole_minor(Fraction(total.exact)), **total.model_dump())
 
 
 class ReconciliationView(_Model):

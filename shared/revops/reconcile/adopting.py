@@ -9,7 +9,7 @@ domain, so that of two customers of one company the second finds the first one's
 import time
 from collections.abc import Callable
 
-from revops.kernel import CallContext, Clock, DomainError
+from revops.kernel import CallContext, Clock, DomainError, Refused
 from revops.reconcile.adopting_ports import AccountCard, Accounts, PayerCard, Profiles, StripeCustomers
 from revops.reconcile.adoption import ADOPTING, CANDIDATES, Candidate, CandidateState, Verdict
 from revops.reconcile.holding import Hold
@@ -46,7 +46,7 @@ class AdoptCustomer:
         candidate = CANDIDATES.require(self._table, identifier)
         if candidate.state is not CandidateState.APPROVED:
             return candidate
-        self._hold(candidate.payer, candidate.id, call)
+        self._hold(candidate.payer, candidate.id, (CANDIDATES.key(candidate.id), candidate.version), call)
         try:
             candidate, state, result = self._adopt(candidate, call)
         except _Changed as error:
@@ -77,6 +77,9 @@ class AdoptCustomer:
         if card is None:
             return candidate, CandidateState.REFUSED, f"{candidate.payer} is not at Stripe any more"
         account, made = self._account(candidate, card)
+        profile = self._accounts.known(card).profile
+        if profile is not None and profile.id != account:
+            raise Refused(f"nothing was done: its profile here is that of {profile.id}, and stays it")
         if account is None:
             candidate = self._create(candidate, card, call)
             account, made = candidate.account_id, "the account was made"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from revops.kernel import CallContext, Clock, Unavailable
-from revops.table import ConditionFailed, Table, begin, claim, holder_of
+from revops.table import ConditionFailed, Contention, Key, Table, begin, claim, holder_of
 
 _TRIES = 12
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0
@@ -33,9 +33,10 @@ class Hold:
         self._sleep = sleep
         self._jitter = jitter
 
-    def __call__(self, value: str, holder: str, call: CallContext) -> bool:
-        """True when an earlier attempt of this holder had it already, and did not come to its end. Raises Unavailable
-        while somebody else has it."""
+    def __call__(self, value: str, holder: str, stands: tuple[Key, int], call: CallContext) -> bool:
+        """True when an earlier attempt of this holder had it already, and did not come to its end. `stands` is the
+        holder's own row as it was read: what was settled since then takes nothing, for nobody would give it back.
+        Raises Unavailable while somebody else has it, and Contention when the row moved on."""
         for attempt in range(_TRIES):
             if attempt:
                 self._sleep((1 + self._jitter()) / 2 * min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))
@@ -46,9 +47,12 @@ class Hold:
                 continue
             transaction = begin(call, self._clock.now())
             claim(transaction, self._name, value, holder)
+            transaction.check(*stands)
             try:
                 self._table.commit(transaction)
-            except ConditionFailed:
+            except ConditionFailed as error:
+                if error.at(stands[0]):
+                    raise Contention("another worker settled this") from error
                 continue  # somebody was faster
             return False
         raise Unavailable("another worker is at it", retry_after=_LONGEST_WAIT)

@@ -100,6 +100,12 @@ class Severity(StrEnum):
         return tuple(Severity).index(self) + 1
 
 
+def whole_minor(amount: Fraction) -> int:
+    """Whole minor units; half of one goes up in size."""
+    size = (abs(amount) * 2 + 1) // 2
+    return size if amount >= 0 else -size
+
+
 class Effect(_Part):
     """Money a month: positive, we bill too much; negative, too little. `exact` is a whole number or a fraction of minor
     units, such as `-2500/3`. With `from_time` it is so from then on (epoch seconds), else already now."""
@@ -114,9 +120,8 @@ class Effect(_Part):
 
     @property
     def minor(self) -> int:
-        """Whole minor units; half of one goes up in size."""
-        size = (abs(self.amount) * 2 + 1) // 2
-        return size if self.amount >= 0 else -size
+        """Rounded by `whole_minor`."""
+        return whole_minor(self.amount)
 
 
 class ActionKind(StrEnum):

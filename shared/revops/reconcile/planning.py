@@ -26,7 +26,7 @@ from revops.reconcile.adoption import (
 )
 from revops.reconcile.policies.adopting import judge
 from revops.reconcile.requesting import require_finance
-from revops.table import ConditionFailed, Contention, CursorSigner, Row, Table, begin, merge_pages, present
+from revops.table import ConditionFailed, Contention, CursorSigner, Table, begin, merge_pages, present
 
 PAGE = 50
 _MOST_SUBSCRIPTIONS = 20
@@ -106,7 +106,7 @@ class AskForAdoption:
         binding = {"who": call.principal.id, "list": f"candidates/{plan.id}/{verdict or ''}"}
         positions = self._cursors().open(cursor, binding) if cursor else {}
         partitions = candidate_partitions(plan.id, (verdict,) if verdict else tuple(Verdict))
-        rows, after = merge_pages(self._table, partitions, positions, limit, _rank)
+        rows, after = merge_pages(self._table, partitions, positions, limit)
         found = CANDIDATES.load_all(present(self._table.get_many([row.key for row in rows])))
         return PlanPage(plan, found, self._cursors().sign(after, binding) if after else "")
 
@@ -310,8 +310,3 @@ class RunAdoption:
             except ConditionFailed as error:
                 raise Contention("somebody decided about one of these") from error
         return {"place": page.last} if page.last else {"status": AdoptionStatus.PLANNED, "place": ""}
-
-
-def _rank(row: Row) -> str:
-    """The sort text of a row in whatever index it was found."""
-    return next(iter(row.index.values()))[1]

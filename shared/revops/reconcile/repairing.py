@@ -64,7 +64,7 @@ class ApplyRepair:
         if difference.state is not DifferenceState.APPROVED:
             return difference
         subject = difference.finding.order_id or difference.finding.subscription_id
-        again = self._hold(subject, identifier, call)
+        again = self._hold(subject, identifier, (DIFFERENCES.key(identifier), difference.version), call)
         try:
             state, result = self._repair(difference, again, call)
         except DomainError as error:

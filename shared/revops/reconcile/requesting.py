@@ -30,7 +30,7 @@ from revops.reconcile.store import (
     stable_id,
 )
 from revops.settings import SettingsReader
-from revops.table import ConditionFailed, CursorSigner, Row, Table, begin, merge_pages, present
+from revops.table import ConditionFailed, CursorSigner, Table, begin, merge_pages, present
 
 _LATEST = 25
 
@@ -138,7 +138,7 @@ class ReadReconciliations:
         binding = {"who": call.principal.id, "list": f"differences/{run.id}"}
         positions = self._cursors().open(cursor, binding) if cursor else {}
         partitions = difference_partitions(run.id, owners)
-        rows, after = merge_pages(self._table, partitions, positions, limit, _rank) if partitions else ([], {})
+        rows, after = merge_pages(self._table, partitions, positions, limit) if partitions else ([], {})
         held = DIFFERENCES.load_all(present(self._table.get_many([row.key for row in rows])))
         shown = held if owners is None else self._still_readable(held, call)
         return Report(run, shown, owners is None, self._cursors().sign(after, binding) if after else "")
@@ -212,8 +212,3 @@ def require_finance(policy: Policy, call: CallContext) -> None:
     policy.require_any(call.principal, Resource.BILLING, write=True)
     if policy.grant(call.principal, Resource.BILLING).write is not Reach.ALL:
         raise NotFound("this route")
-
-
-def _rank(row: Row) -> str:
-    """The sort text of a row in whatever index it was found."""
-    return next(iter(row.index.values()))[1]

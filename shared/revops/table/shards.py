@@ -15,12 +15,17 @@ def shard_of(identifier: str, shards: int) -> int:
     return zlib.crc32(identifier.encode()) % shards
 
 
+def index_text(row: Row) -> str:
+    """The sort text of a row in the one index it was found in."""
+    return next(iter(row.index.values()))[1]
+
+
 def merge_pages(
     table: Table,
     partitions: Mapping[str, Query],
     positions: Mapping[str, str],
     limit: int,
-    rank: Callable[[Row], str],
+    rank: Callable[[Row], str] = index_text,
 ) -> tuple[list[Row], dict[str, str]]:
     """One page of at most `limit` rows out of several partitions that are each sorted the same way.
 

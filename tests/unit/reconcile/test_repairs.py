@@ -14,7 +14,7 @@ from revops.reconcile.model import Difference, DifferenceKind, DifferenceState
 from revops.reconcile.requesting import RepairApproval
 from revops.reconcile.store import DIFFERENCES, REPAIR
 from revops.reconcile.sweep import SweepReconciling
-from revops.table import Change, Contention, begin, claim
+from revops.table import Change, Contention, begin, claim, holder_of
 from tests.builders.clock import ManualClock
 from tests.builders.fake_stripe import Mishap
 from tests.builders.reconcile import FINANCE, REP, WORKER, Bench, OddPrice
@@ -215,6 +215,28 @@ def test_a_repair_waits_while_another_one_is_under_way(bench: Bench, order: Orde
         bench.repair(difference.id, WORKER)
     assert bench.stripe.repairs == []
     assert 5 < sum(bench.waits) < 20  # well within a worker's minute
+
+
+@pytest.mark.fault("R1", "R17")
+def test_a_repair_that_was_settled_in_this_moment_keeps_no_other_one_out(bench: Bench, order: OrderForm) -> None:
+    """Two messages of one repair: the second had read it before the first one was through."""
+    _seats(bench, order)
+    _collection(bench, order)
+    one, other = bench.approved(*bench.found())
+    raced = [True]
+
+    def step_in(_: object) -> None:
+        if raced:
+            raced.clear()
+            assert bench.repair(one.id, WORKER).state is S.REPAIRED
+
+    bench.desk.memory.before_commit = step_in
+    with pytest.raises(Contention):
+        bench.repair(one.id, WORKER)
+    assert bench.repair(one.id, WORKER).state is S.REPAIRED
+    assert holder_of(bench.table, REPAIR, order.id) is None
+    assert bench.repair(other.id, WORKER).state is S.REPAIRED
+    assert len(bench.stripe.repairs) == 2
 
 
 @pytest.mark.fault("R8", "R9")
