@@ -39,8 +39,8 @@ from revops.sales.queries import ReadSales
 from revops.sales.renewing import DecideRenewal, ReadRenewals, WatchRenewals
 from revops.sales.store import INVOICES, PAYMENTS, remote_id
 from revops.sales.upselling import FindUpsells, OpenUpsell
-from revops.settings import SettingsReader
-from revops.table import ABSENT, CursorSigner, Key, Row, Table, Transaction
+from revops.settings import SETTINGS, SettingsDocument, SettingsReader, SettingsRecord
+from revops.table import ABSENT, CursorSigner, Key, Row, Table, Transaction, begin
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.memory_table import MemoryTable
 
@@ -306,6 +306,15 @@ class SalesBench:
         self.open_upsell = OpenUpsell(self.table, time, ids, policy, self.desk)
         signer = CursorSigner(b"a signing key of tests")
         self.read = ReadSales(self.table, time, policy, self.desk, settings, lambda: signer)
+
+    def rules(self, document: SettingsDocument) -> None:
+        """Puts rules in force."""
+        now = self.manual.now()
+        content = document.model_dump(mode="json")
+        record = SettingsRecord(id=document.SETTING, created_at=now, modified_at=now, content=content)
+        transaction = begin(WORKER, now)
+        SETTINGS.create(transaction, record)
+        self.table.commit(transaction)
 
     def mirrored(self, **facts: Any) -> None:
         """Stripe's books are these now, and are mirrored."""

@@ -189,7 +189,8 @@ def _invoice(invoice: Json) -> InvoiceFact:
     details = object_of(object_of(invoice.get("parent")).get("subscription_details"))
     moments = object_of(invoice.get("status_transitions"))
     lines = list(object_of(invoice.get("lines")).get("data") or ())
-    all_lines = object_of(invoice.get("lines")).get("total_count") or len(lines)
+    all_lines = int(object_of(invoice.get("lines")).get("total_count") or len(lines))
+    kept = lines[:_MAX_LINES]
     paid = int(invoice.get("amount_paid") or 0)
     through = sum(int(each["amount_paid"]) for each in _paid(invoice) if _charged(each))
     starting, ending = int(invoice.get("starting_balance") or 0), int(invoice.get("ending_balance") or 0)
@@ -212,8 +213,8 @@ def _invoice(invoice: Json) -> InvoiceFact:
         period_end=_moment(invoice["period_end"]),
         hosted_url=text_of(invoice.get("hosted_invoice_url")),
         subscription_id=id_of(details.get("subscription")),
-        lines=tuple(_line(each) for each in lines[:_MAX_LINES]),
-        lines_left_out=max(0, int(all_lines) - _MAX_LINES),
+        lines=tuple(_line(each) for each in kept),
+        lines_left_out=max(0, all_lines - len(kept)),
         paid_outside=max(0, paid - through),
     )
 

@@ -19,16 +19,16 @@ from revops.table import ConditionFailed, Table, Transaction, begin, due_now
 _TIME_FOR_TASK = timedelta(days=2)
 
 
-def dunning_task(invoice_id: str, stage: DunningStage) -> str:
-    """The origin of the task of a stage."""
-    return f"dunning:{invoice_id}:{stage}"
+def dunning_task(invoice: Invoice, stage: DunningStage) -> str:
+    """The origin of the task of a stage. An origin's task is made once, so dunning that begins anew has others."""
+    return f"dunning:{invoice.id}:{stage}" + (f":{invoice.dunned}" if invoice.dunned else "")
 
 
-def end_dunning(desk: CrmDesk, transaction: Transaction, now: datetime, invoice_id: str) -> None:
-    """Adds that nobody has to ask for this invoice any more."""
+def end_dunning(desk: CrmDesk, transaction: Transaction, now: datetime, invoice: Invoice) -> None:
+    """Adds that nobody has to ask for this invoice any more, which is told as it was until then."""
     for stage in DunningStage:
         if stage is not DunningStage.NONE:
-            desk.withdraw_task(transaction, now, dunning_task(invoice_id, stage))
+            desk.withdraw_task(transaction, now, dunning_task(invoice, stage))
 
 
 class AdvanceDunning:
@@ -72,7 +72,7 @@ class AdvanceDunning:
         open_amount = Money(minor=invoice.remaining, currency=invoice.currency)
         due = invoice.due_at or invoice.issued_at
         wanted = NewTask(
-            origin=dunning_task(invoice.id, told.stage),
+            origin=dunning_task(invoice, told.stage),
             title=f"Invoice {invoice.number or invoice.id} is unpaid: {told.stage.lower()}",
             type="dunning",
             about=invoice.account_id,

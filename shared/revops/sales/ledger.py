@@ -47,6 +47,8 @@ from revops.table import ConditionFailed, Contention, Row, Table, Transaction, b
 
 _RACES = 8
 _CLAIM = "sales-request"
+_MOST_APPLIED = 45
+"""Invoices one payment pays in all: taking it back writes each of them and its entry in the books."""
 CLAIM_KEPT = timedelta(days=35)
 
 
@@ -246,6 +248,8 @@ class EnterByHand:
                 raise Invalid.field("pays", "open-amount", f"{invoice_id} has {before.remaining} open")
             self._write(transaction, before, _settled(before, now, paid=before.paid + amount), now)
             applied[invoice_id] = applied.get(invoice_id, 0) + amount
+        if len(applied) > _MOST_APPLIED:
+            raise Refused(f"payment {payment.id} pays {_MOST_APPLIED} invoices already, and more it cannot")
         applications = tuple(Application(invoice_id=name, amount=part) for name, part in applied.items())
         return payment.model_copy(update={"applications": applications})
 
@@ -254,7 +258,7 @@ class EnterByHand:
         INVOICES.update(transaction, after)
         enter(transaction, after.account_id, invoice_entry(after), after.id)
         if before.owed and not after.owed:
-            end_dunning(self._desk, transaction, now, after.id)
+            end_dunning(self._desk, transaction, now, before)
 
     def _change(
         self,

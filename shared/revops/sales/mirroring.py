@@ -13,13 +13,14 @@ that came before its sales order, nor an account that was linked later stays uns
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from revops.kernel import CallContext, Clock
 from revops.sales.dunning import end_dunning
-from revops.sales.model import Credit, Invoice, Payment, RenewalEvent, RenewalStatus
+from revops.sales.model import Credit, Invoice, Payment, Renewal, RenewalEvent, RenewalStatus
 from revops.sales.policies.books import credit_entry, invoice_entry, payment_entry
 from revops.sales.policies.dunning import DunningRules, watched
 from revops.sales.ports import (
@@ -32,6 +33,7 @@ from revops.sales.ports import (
     SubscriptionFact,
 )
 from revops.sales.reflection import credits_of_facts, invoice_of_fact, payment_of_fact
+from revops.sales.renewing import end_reminders
 from revops.sales.store import (
     CREDITS,
     INVOICES,
@@ -52,13 +54,16 @@ from revops.settings import SettingsReader
 from revops.table import ConditionFailed, Contention, Entity, EntityKind, Table, Transaction, begin, holder_of
 
 MAX_RACES = 8
-_CHUNK, _LAST = 15, 8
-"""Records in one transaction, and in the last one, which ends terms too: a record takes its row, an entry of the books
-or two, and perhaps tasks that end. A transaction takes 100 operations."""
+_ROOM = 99
+"""Operations of a transaction, which takes 100, beside the fence."""
+_RECORD, _TERM = 6, 7
+"""Operations at most: a record takes its row, an entry of the books or two, and the tasks of three stages that end; a
+term its row and the tasks of six reminders that end."""
 _SKEW = timedelta(seconds=2)
 _KEPT = {"id", "version", "created_at", "modified_at"}
 
 type _Record = Invoice | Payment | Credit
+type _Step = Callable[[Transaction, datetime], None]
 type _Write = tuple[EntityKind[Any], _Record | None, _Record, BookEntry | None]
 
 
@@ -116,32 +121,22 @@ class MirrorPayer:
     ) -> int:
         """In chunks, each of which passes the fence: a payer may have more invoices than a transaction takes. The last
         one says that the payer was mirrored, so one that breaks off is begun again."""
-        writes = list(self._differences(payer, ref, facts, began))
-        chunks = [writes[start : start + _CHUNK] for start in range(0, len(writes), _CHUNK)]
-        if not chunks or len(chunks[-1]) > _LAST:
-            chunks.append([])
+        records = [partial(self._put, write) for write in self._differences(payer, ref, facts, began)]
+        terms = [partial(self._put_term, *each) for each in self._moved_terms(facts.subscriptions, began)]
+        chunks = list(_chunks([*((_RECORD, put) for put in records), *((_TERM, put) for put in terms)]))
         for number, chunk in enumerate(chunks):
             now, last = self._clock.now(), number == len(chunks) - 1
             transaction = begin(call, now)
-            for kind, before, after, entry in chunk:
-                self._put(transaction, now, kind, before, after, entry)
-            if last:
-                self._end_terms(transaction, facts.subscriptions, now)
+            for put in chunk:
+                put(transaction, now)
             again = now + MIRROR_EVERY if last else now
             pass_mirror(transaction, payer, fence, began if last else None, again)
             self._table.commit(transaction)
             fence += 1
-        return len(writes)
+        return len(records)
 
-    def _put(
-        self,
-        transaction: Transaction,
-        now: datetime,
-        kind: EntityKind[Any],
-        before: _Record | None,
-        after: _Record,
-        entry: BookEntry | None,
-    ) -> None:
+    def _put(self, write: _Write, transaction: Transaction, now: datetime) -> None:
+        kind, before, after, entry = write
         if before is None:
             kind.create(transaction, after)
         else:
@@ -151,7 +146,7 @@ class MirrorPayer:
                 enter(transaction, before.account_id, None, after.id)
         enter(transaction, after.account_id, entry, after.id)
         if isinstance(after, Invoice) and isinstance(before, Invoice) and before.owed and not after.owed:
-            end_dunning(self._desk, transaction, now, after.id)
+            end_dunning(self._desk, transaction, now, before)
 
     def _differences(self, payer: str, ref: PayerRef, facts: PayerFacts, now: datetime) -> Iterable[_Write]:
         rules = self._settings.read(DunningRules)
@@ -176,38 +171,59 @@ class MirrorPayer:
         for row, one in zip(rows, wanted, strict=True):
             yield (kind.load(row) if row is not None else None), one
 
-    def _end_terms(self, transaction: Transaction, subscriptions: Iterable[SubscriptionFact], now: datetime) -> None:
-        """What Stripe says of a subscription's end, on the term that runs: announced, or cancelled, or lapsed."""
+    def _moved_terms(
+        self, subscriptions: Iterable[SubscriptionFact], now: datetime
+    ) -> Iterator[tuple[Renewal, Renewal]]:
+        """What Stripe says of a subscription's end, on the term of it that runs: announced, or cancelled, or lapsed.
+        Each term as it stands and as it is to be."""
         for fact in subscriptions:
             sold = SALES_ORDERS.get(self._table, holder_of(self._table, SUBSCRIPTION, fact.id) or "")
             term = running_term(self._table, sold.term_id) if sold else None
-            if term is None or term.status is not RenewalStatus.OPEN:
+            if term is None or term.status is not RenewalStatus.OPEN or term.subscription_id != fact.id:
                 continue
             announced = fact.cancels_at.date() if fact.cancels_at else None
             if fact.ended_at is not None:
                 lapsed = fact.ended_at >= midnight(term.ends_on)
                 status = RenewalStatus.LAPSED if lapsed else RenewalStatus.CANCELLED
-                told = RenewalEvent(
-                    at=now, by="Stripe", what=status.lower(), detail=f"the subscription ended {fact.ended_at:%Y-%m-%d}"
-                )
+                detail = f"the subscription ended {fact.ended_at:%Y-%m-%d}"
                 ended = {"status": status, "ended_by": "Stripe", "look_at": None, "cancels_on": announced}
-                RENEWALS.update(transaction, term.revised(now, **ended, history=(*term.history, told)))
-                for days in term.reminded:
-                    self._desk.withdraw_task(transaction, now, f"renewal:{term.id}:{days}")
+                yield term, _told(term, now, status.lower(), detail, **ended)
             elif announced != term.cancels_on:
                 what = "cancellation announced" if announced else "cancellation withdrawn"
-                told = RenewalEvent(at=now, by="Stripe", what=what, detail=announced.isoformat() if announced else "")
                 look_at = now if announced is None else term.look_at  # it counts again: look what is due
-                told_of = {"cancels_on": announced, "look_at": look_at, "history": (*term.history, told)}
-                RENEWALS.update(transaction, term.revised(now, **told_of))
+                detail = announced.isoformat() if announced else ""
+                yield term, _told(term, now, what, detail, cancels_on=announced, look_at=look_at)
+
+    def _put_term(self, before: Renewal, after: Renewal, transaction: Transaction, now: datetime) -> None:
+        RENEWALS.update(transaction, after)
+        if after.status is not RenewalStatus.OPEN:
+            end_reminders(self._desk, transaction, now, before)
+
+
+def _told(term: Renewal, now: datetime, what: str, detail: str, **changes: object) -> Renewal:
+    told = RenewalEvent(at=now, by="Stripe", what=what, detail=detail)
+    return term.revised(now, **changes, history=(*term.history, told))
+
+
+def _chunks(work: Iterable[tuple[int, _Step]]) -> Iterator[list[_Step]]:
+    """Work with the operations it may take, in as few transactions as it fits into beside the fence; at least one."""
+    chunk: list[_Step] = []
+    room = _ROOM
+    for operations, step in work:
+        if operations > room:
+            yield chunk
+            chunk, room = [], _ROOM
+        chunk.append(step)
+        room -= operations
+    yield chunk
 
 
 def _with_dunning(before: Invoice | None, after: Invoice) -> Invoice:
     """What the sweep wrote of an invoice stays: Stripe knows nothing of it."""
     if before is None:
         return after
-    kept = {"stage": before.stage, "stage_since": before.stage_since, "dun_at": before.dun_at}
-    return after.model_copy(update=kept)
+    kept = ("stage", "stage_since", "dun_at", "dunned")
+    return after.model_copy(update={name: getattr(before, name) for name in kept})
 
 
 def _differ(before: Entity, after: Entity) -> bool:

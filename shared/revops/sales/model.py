@@ -116,7 +116,8 @@ class Invoice(Entity):
     `paid`, `credited` and `remaining` what became of that. `credit_used` is the part the credit balance paid.
 
     `due_at` is when it has to be paid: for one that is charged automatically, when it was issued. `dun_at` is when the
-    next stage of dunning begins. `lines_left_out` counts the lines beyond those kept.
+    next stage of dunning begins, `dunned` how often dunning came to an end: a payment that is taken back begins it
+    anew. `lines_left_out` counts the lines beyond those kept.
     """
 
     source: Source
@@ -147,6 +148,7 @@ class Invoice(Entity):
     stage: DunningStage = DunningStage.NONE
     stage_since: AwareDatetime | None = None
     dun_at: AwareDatetime | None = None
+    dunned: int = 0
 
     @property
     def owed(self) -> bool:
@@ -292,8 +294,9 @@ class RenewalEvent(_Part):
 class Renewal(Entity):
     """The end of a term of a subscription and what comes after it. Its id follows from the order form and the day the
     term began: a term has one. `amount` is what the term is worth, `cancels_on` the end that Stripe announces,
-    `reminded` which reminders (days before the end) were given, `look_at` when the next thing is to be done about it,
-    `next_id` the term that followed."""
+    `reminded` which reminders (days before the end) were given, `moved` how often the end was moved since the term
+    began, `look_at` when the next thing is to be done about it, `next_id` the term that followed. `day_of_month` is the
+    day that such terms end on where the month has it; 0: the day this one began."""
 
     account_id: str
     owner_id: str
@@ -306,6 +309,7 @@ class Renewal(Entity):
     term_months: int
     starts_on: date
     ends_on: date
+    day_of_month: int = 0
     auto_renewal: bool
     status: RenewalStatus = RenewalStatus.OPEN
     ended_by: str = ""
@@ -313,8 +317,14 @@ class Renewal(Entity):
     next_id: str = ""
     cancels_on: date | None = None
     reminded: tuple[int, ...] = ()
+    moved: int = 0
     look_at: AwareDatetime | None = None
     history: tuple[RenewalEvent, ...] = ()
+
+    @property
+    def to_end(self) -> bool:
+        """Whether Stripe announces that the subscription ends with this term or before."""
+        return self.cancels_on is not None and self.cancels_on <= self.ends_on
 
 
 # -- more to sell ----------------------------------------------------------------------------------------------------

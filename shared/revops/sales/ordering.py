@@ -7,6 +7,7 @@ from revops.sales.model import Renewal, RenewalEvent, RenewalStatus, SaleKind, S
 from revops.sales.policies.items import sales_items
 from revops.sales.policies.renewing import RenewalRules, look
 from revops.sales.ports import CrmDesk, ExecutedOrder, Orders
+from revops.sales.renewing import end_reminders
 from revops.sales.store import (
     RENEWALS,
     SALES_ORDERS,
@@ -61,7 +62,8 @@ class MakeSalesOrder:
 
     def _write(self, transaction: Transaction, executed: ExecutedOrder, call: CallContext) -> SalesOrder:
         now = self._clock.now()
-        amended, running = self._amended_order(executed), self._running(executed)
+        amended = self._amended_order(executed)
+        running = self._running(executed, amended)
         changes = running is not None and executed.kind is SaleKind.AMENDMENT
         items = sales_items(executed)
         order = SalesOrder(
@@ -92,16 +94,23 @@ class MakeSalesOrder:
         if executed.payer:
             state = mirror_state(self._table.get(mirror_key(executed.payer)))
             pass_mirror(transaction, executed.payer, state.fence, None, now)  # an invoice may have come first
-        self._follow_terms(transaction, executed, order, call, now)
+        self._follow_terms(transaction, executed, order, running, call, now)
         return order
 
     def _follow_terms(
-        self, transaction: Transaction, executed: ExecutedOrder, order: SalesOrder, call: CallContext, now: datetime
+        self,
+        transaction: Transaction,
+        executed: ExecutedOrder,
+        order: SalesOrder,
+        running: Renewal | None,
+        call: CallContext,
+        now: datetime,
     ) -> None:
         """What the order does to the terms of its subscription: it begins, changes or renews one."""
-        running = self._running(executed)
         by = call.on_behalf_of or call.principal.id
         if running is not None and executed.kind is SaleKind.AMENDMENT:
+            if executed.ends_on != running.ends_on:
+                end_reminders(self._desk, transaction, now, running)
             RENEWALS.update(transaction, self._amended(running, executed, order, by, now))
             return
         begun = self._term(executed, order, by, now)
@@ -119,15 +128,15 @@ class MakeSalesOrder:
                 history=(*running.history, told),
             )
             RENEWALS.update(transaction, renewed)
+            end_reminders(self._desk, transaction, now, running)
 
     def _amended_order(self, executed: ExecutedOrder) -> SalesOrder | None:
         if executed.kind is SaleKind.NEW or not executed.amends:
             return None
         return SALES_ORDERS.get(self._table, sales_order_id(executed.amends))
 
-    def _running(self, executed: ExecutedOrder) -> Renewal | None:
+    def _running(self, executed: ExecutedOrder, amended: SalesOrder | None) -> Renewal | None:
         """The term that an amendment changes, if it is undecided; the one that a renewal follows, however it ended."""
-        amended = self._amended_order(executed)
         term = running_term(self._table, amended.term_id) if amended else None
         if term is None or executed.kind is SaleKind.RENEWAL:
             return term
@@ -146,6 +155,7 @@ class MakeSalesOrder:
             ends_on=executed.ends_on,
             auto_renewal=executed.auto_renewal,
             reminded=() if moved else term.reminded,
+            moved=term.moved + moved,
             history=(*term.history, told),
         )
         return self._watched(changed, now)

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from revops.access import Policy, Resource
 from revops.kernel import CallContext, Clock, Conflict, Invalid, NotFound, Refused, VersionConflict, system_call
 from revops.sales.model import Renewal, RenewalEvent, RenewalStatus
-from revops.sales.policies.renewing import RenewalRules, add_months, look
+from revops.sales.policies.renewing import RenewalRules, look, next_end
 from revops.sales.ports import CrmDesk, NewTask, Orders
 from revops.sales.store import RENEWALS, RENEWING, midnight, renewal_id
 from revops.settings import SettingsReader
@@ -19,9 +19,15 @@ from revops.table import ConditionFailed, Table, Transaction, begin, commit_upda
 _TIME_FOR_TASK = timedelta(days=7)
 
 
-def renewal_task(renewal_id: str, days: int) -> str:
-    """The origin of the task of a reminder."""
-    return f"renewal:{renewal_id}:{days}"
+def reminder(term: Renewal, days: int) -> str:
+    """The origin of the task of a reminder. An origin's task is made once, so an end that was moved has others."""
+    return f"renewal:{term.id}:{days}" + (f":{term.moved}" if term.moved else "")
+
+
+def end_reminders(desk: CrmDesk, transaction: Transaction, now: datetime, term: Renewal) -> None:
+    """Adds that nobody has to look at this end of a term any more."""
+    for days in term.reminded:
+        desk.withdraw_task(transaction, now, reminder(term, days))
 
 
 class WatchRenewals:
@@ -54,7 +60,7 @@ class WatchRenewals:
     def _move(self, transaction: Transaction, term: Renewal, now: datetime, rules: RenewalRules) -> bool:
         told = look(term, now, rules)
         owner_id = self._desk.owner_of(term.account_id) or term.owner_id
-        if told.over and term.auto_renewal and not _cancelled(term):
+        if told.over and term.auto_renewal and not term.to_end:
             self._begin_next(transaction, term, owner_id, now, rules)
             return True
         changes: dict[str, object] = {"owner_id": owner_id, "look_at": told.next_at}
@@ -71,7 +77,7 @@ class WatchRenewals:
         ends = f"{term.ends_on:%d/%m/%Y}"
         auto = "It renews by itself unless it is cancelled." if term.auto_renewal else "It ends unless it is renewed."
         wanted = NewTask(
-            origin=renewal_task(term.id, days),
+            origin=reminder(term, days),
             title=f"{term.plan} ends on {ends}: {'check the renewal' if term.auto_renewal else 'decide and renew'}",
             type="renewal",
             about=term.account_id,
@@ -87,7 +93,7 @@ class WatchRenewals:
     ) -> None:
         told = RenewalEvent(at=now, by=transaction.stamp.by, what="renewed", detail="by itself, at the end of its term")
         begun = RenewalEvent(at=now, by=transaction.stamp.by, what="begun", detail=f"after {term.id}")
-        ends_on = add_months(term.ends_on, term.term_months)
+        ends_on, day_of_month = next_end(term)
         following = term.model_copy(
             update={
                 "id": renewal_id(term.order_id, term.ends_on),
@@ -97,7 +103,9 @@ class WatchRenewals:
                 "owner_id": owner_id,
                 "starts_on": term.ends_on,
                 "ends_on": ends_on,
+                "day_of_month": day_of_month,
                 "reminded": (),
+                "moved": 0,
                 "history": (begun,),
             }
         )
@@ -106,11 +114,7 @@ class WatchRenewals:
         RENEWALS.create(transaction, following)
         renewed = {"status": RenewalStatus.RENEWED, "ended_by": "auto-renewal", "next_id": following.id}
         RENEWALS.update(transaction, term.revised(now, **renewed, look_at=None, history=(*term.history, told)))
-        self._withdraw(transaction, term, now)
-
-    def _withdraw(self, transaction: Transaction, term: Renewal, now: datetime) -> None:
-        for days in term.reminded:
-            self._desk.withdraw_task(transaction, now, renewal_task(term.id, days))
+        end_reminders(self._desk, transaction, now, term)
 
 
 class DecideRenewal:
@@ -150,8 +154,7 @@ class DecideRenewal:
         )
         transaction = begin(call, now)
         RENEWALS.update(transaction, decided)
-        for days in term.reminded:
-            self._desk.withdraw_task(transaction, now, renewal_task(term.id, days))
+        end_reminders(self._desk, transaction, now, term)
         try:
             commit_update(self._table, transaction, RENEWALS, decided)
         except ConditionFailed as error:
@@ -203,10 +206,6 @@ class ReadRenewals:
         if term.status is not RenewalStatus.OPEN:
             return {}
         return dict(self._orders.next_form(term.order_id, term.ends_on, term.term_months))
-
-
-def _cancelled(term: Renewal) -> bool:
-    return term.cancels_on is not None and term.cancels_on <= term.ends_on
 
 
 def ahead(today: date, days: int) -> date:

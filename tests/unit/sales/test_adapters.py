@@ -201,6 +201,9 @@ def test_an_invoice_in_our_words() -> None:
     many = _invoice(lines={"data": [{"amount": 1}] * 60, "total_count": 75})
     (long,) = payer_facts([many], [], [], []).invoices
     assert (len(long.lines), long.lines_left_out) == (50, 25)
+    listed = _invoice(lines={"data": [{"amount": 1}] * 10, "total_count": 30, "has_more": True})
+    (short,) = payer_facts([listed], [], [], []).invoices
+    assert (len(short.lines), short.lines_left_out) == (10, 20), "a list comes with the first ten of each"
 
 
 def test_charges_pay_the_invoices_that_their_intents_pay() -> None:

@@ -88,6 +88,19 @@ def test_a_reversal_opens_the_invoices_again() -> None:
         bench.enter.reverse(paid.id, "again", paid.version, FINANCE)
 
 
+@pytest.mark.fault("R24")
+def test_a_payment_pays_no_more_invoices_than_can_be_opened_again_at_once() -> None:
+    bench = SalesBench()
+    made = [_invoice(bench, f"R-{number}", 100, due_on=date(2027, 1, 1)) for number in range(46)]
+    paid = _payment(bench, 10_000, pays={made[0].id: 100})
+    for one in made[1:45]:
+        paid = bench.enter.apply(paid.id, one.id, 100, paid.version, FINANCE)
+    with pytest.raises(Refused, match="45 invoices"):
+        bench.enter.apply(paid.id, made[45].id, 100, paid.version, FINANCE)
+    back = bench.enter.reverse(paid.id, "recalled", paid.version, FINANCE)
+    assert (back.status, bench.total().open, bench.total().paid) == (PaymentStatus.REVERSED, 4_600, 0)
+
+
 @pytest.mark.fault("R4", "R7")
 def test_one_key_enters_one_record_and_another_content_is_refused() -> None:
     bench = SalesBench()

@@ -94,6 +94,12 @@ def test_an_invoice_by_hand_is_asked_for_until_it_is_paid_and_again_after_a_reve
     bench.enter.reverse(paid_by.id, "bounced", paid_by.version, FINANCE)
     assert bench.dun("later") == 1
     assert _stage(bench, made) is DunningStage.PAST_DUE
+    assert list(bench.tasks()) == [f"dunning:{made.id}:Past Due:1"], "somebody is to ask for it again"
+    again = bench.enter.payment(payment, "p2", FINANCE).record
+    assert not bench.tasks()
+    bench.enter.reverse(again.id, "bounced again", again.version, FINANCE)
+    bench.dun("once more")
+    assert list(bench.tasks()) == [f"dunning:{made.id}:Past Due:2"]
 
 
 def _stage(bench: SalesBench, made: Invoice) -> DunningStage:

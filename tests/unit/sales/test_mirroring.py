@@ -1,14 +1,16 @@
 """Mirroring Stripe's books: level-triggered, fenced, and right in the account's statement (ORD-9)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from revops.kernel import NotFound
-from revops.sales.model import CreditKind, InvoiceStatus, RenewalStatus
+from revops.sales.model import CreditKind, InvoiceStatus, RenewalStatus, SaleKind
+from revops.sales.policies.dunning import DunningRules
+from revops.sales.policies.renewing import RenewalRules
 from revops.sales.ports import PayerFacts, PayerRef, PayerSignal
-from revops.sales.store import INVOICES, mirror_key, mirror_state, renewals_of
+from revops.sales.store import INVOICES, invoices_of, mirror_key, mirror_state, payments_of, renewals_of
 from revops.table import Contention
 from tests.builders.sales import (
     ACCOUNT,
@@ -105,6 +107,73 @@ def test_more_invoices_than_a_transaction_takes() -> None:
     assert bench.hand_over.payers(WORKER) == 0, "mirrored to the end: due tomorrow"
 
 
+@pytest.mark.fault("R24")
+def test_a_transaction_holds_all_that_its_records_may_take() -> None:
+    """The most a record takes: the account changes hands while the invoice, asked for in every stage, is paid."""
+    rules = DunningRules(stages=tuple(rule.model_copy(update={"task": True}) for rule in DunningRules().stages))
+    bench = SalesBench()
+    bench.rules(rules)
+    many = tuple(invoice(f"in_{number}") for number in range(40))
+    bench.mirrored(invoices=many)
+    for days in (33, 44, 60):
+        bench.manual.moment = START + timedelta(days=days)
+        assert bench.dun(f"day {days}") == 40
+    assert len(bench.tasks()) == 120
+    bench.payers.refs[PAYER] = PayerRef("CUST_BETA", "ACC_BETA")
+    sizes: list[int] = []
+    bench.memory.before_commit = lambda transaction: sizes.append(len(transaction.operations))
+    bench.mirrored(invoices=tuple(paid(one) for one in many))
+    assert (bench.total().billed, bench.total("ACC_BETA").billed, bench.total("ACC_BETA").open) == (0, 400_000, 0)
+    assert not bench.tasks()
+    assert max(sizes) > 90, "as few transactions as they fit into"
+
+
+@pytest.mark.fault("R24")
+def test_more_terms_end_than_a_transaction_takes() -> None:
+    bench = SalesBench()
+    bench.rules(RenewalRules(remind_days=(120, 90, 60, 30, 14, 7)))
+    for number in range(30):
+        bench.orders.known[f"ORD_{number}"] = executed(f"ORD_{number}", subscription_id=f"sub_{number}")
+        bench.sell(f"ORD_{number}", WORKER)
+    for days in (120, 90, 60, 30, 14, 7):
+        bench.manual.moment = datetime(2027, 11, 1, tzinfo=UTC) - timedelta(days=days)
+        bench.watch(f"{days} days before")
+    assert len(bench.tasks()) == 180
+    gone = tuple(subscription(f"sub_{number}", ended_at=bench.manual.moment) for number in range(30))
+    bench.mirrored(invoices=tuple(invoice(f"in_{number}") for number in range(8)), subscriptions=gone)
+    assert {term.status for term in renewals_of(bench.table, ACCOUNT)} == {RenewalStatus.CANCELLED}
+    assert not bench.tasks()
+    assert bench.hand_over.payers(WORKER) == 0, "mirrored to the end: due tomorrow"
+
+
+def test_a_subscription_that_another_replaced_does_not_end_the_term_of_the_other() -> None:
+    bench = SalesBench()
+    bench.orders.known["ORD_ONE"] = executed()
+    bench.orders.known["ORD_TWO"] = executed(
+        "ORD_TWO", kind=SaleKind.RENEWAL, amends="ORD_ONE", subscription_id="sub_two"
+    )
+    bench.sell("ORD_TWO", WORKER)
+    bench.mirrored(subscriptions=(subscription(ended_at=START), subscription("sub_two")))
+    assert [term.status for term in renewals_of(bench.table, ACCOUNT) if not term.next_id] == [RenewalStatus.OPEN]
+
+
+@pytest.mark.fault("R22", "S1")
+def test_an_account_is_not_shown_what_an_index_that_lags_still_has_of_it() -> None:
+    bench = SalesBench()
+    bench.mirrored(invoices=(invoice(),), payments=(charge("ch_one", 5_000),))
+    query = bench.memory.query
+    before = {
+        (asked.index, asked.pk): query(asked)
+        for asked in (*invoices_of(ACCOUNT).values(), *payments_of(ACCOUNT).values())
+    }
+    bench.payers.refs[PAYER] = PayerRef("CUST_BETA", "ACC_BETA")
+    bench.mirror(PAYER, WORKER)
+    bench.memory.query = lambda asked: before.get((asked.index, asked.pk)) or query(asked)  # type: ignore[method-assign]
+    assert bench.read.invoices(ACCOUNT, None, 10, "", REP).records == []
+    assert bench.read.payments(ACCOUNT, 10, "", REP).records == []
+    assert len(bench.read.invoices("ACC_BETA", None, 10, "", FINANCE).records) == 1
+
+
 @pytest.mark.fault("R3")
 def test_a_mirroring_that_dies_between_chunks_is_due_at_once() -> None:
     bench = SalesBench()
@@ -122,7 +191,7 @@ def test_a_mirroring_that_dies_between_chunks_is_due_at_once() -> None:
         bench.mirror(PAYER, WORKER)
     bench.memory.before_commit = lambda _: None
     assert bench.hand_over.payers(WORKER) == 1
-    bench.mirror(PAYER, WORKER)
+    assert bench.mirror.follow(PayerSignal(PAYER, START - timedelta(hours=1)), WORKER), "it was not mirrored to the end"
     assert bench.total().billed == 400_000
 
 

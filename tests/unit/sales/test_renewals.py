@@ -156,6 +156,79 @@ def test_a_form_for_the_next_term_is_suggested_and_nothing_is_stored() -> None:
     assert bench.renewal.suggestion(ended) == {}
 
 
+def test_a_term_that_was_renewed_early_needs_no_more_looking_at() -> None:
+    bench = _bench(auto_renewal=False)
+    _before_end(bench, 60)
+    assert len(bench.tasks()) == 1
+    bench.orders.known["ORD_TWO"] = executed(
+        "ORD_TWO", kind=SaleKind.RENEWAL, amends="ORD_ONE", starts_on=END.date(), ends_on=date(2028, 11, 1)
+    )
+    bench.sell("ORD_TWO", WORKER)
+    assert not bench.tasks()
+    assert [one.status for one in _terms(bench)] == [RenewalStatus.RENEWED, RenewalStatus.OPEN]
+
+
+def _moved_to(bench: SalesBench, order_id: str, ends_on: date) -> None:
+    amended = executed(order_id, kind=SaleKind.AMENDMENT, amends="ORD_ONE", ends_on=ends_on)
+    bench.orders.known[order_id] = amended
+    bench.sell(order_id, WORKER)
+    assert not bench.tasks(), "those of the end that was"
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_an_end_that_is_moved_gets_tasks_of_its_own(back: bool) -> None:
+    bench = _bench()
+    name, later = _terms(bench)[0].id, date(2028, 11, 1)
+    assert _before_end(bench, 60) == 1
+    _moved_to(bench, "ORD_TWO", later)
+    assert bench.watch("more than a year before") == 0
+    if back:
+        _moved_to(bench, "ORD_THREE", END.date())
+    else:
+        bench.manual.moment = datetime.combine(later, time(1), UTC) - timedelta(days=60)
+    assert bench.watch("60 days before") == 1
+    assert list(bench.tasks()) == [f"renewal:{name}:60:{2 if back else 1}"]
+
+
+def test_an_amendment_that_leaves_the_end_leaves_its_tasks() -> None:
+    bench = _bench()
+    _before_end(bench, 60)
+    bench.orders.known["ORD_TWO"] = executed("ORD_TWO", kind=SaleKind.AMENDMENT, amends="ORD_ONE", seats=40)
+    bench.sell("ORD_TWO", WORKER)
+    assert len(bench.tasks()) == 1
+    bench.decide(_terms(bench)[0].id, RenewalStatus.LAPSED, _terms(bench)[0].version, "", "", REP)
+    assert not bench.tasks()
+
+
+@pytest.mark.fault("R25")
+@pytest.mark.parametrize(
+    ("starts_on", "months", "ends"),
+    [
+        (date(2027, 1, 31), 1, ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31"]),
+        (date(2028, 2, 29), 12, ["2029-02-28", "2030-02-28", "2031-02-28", "2032-02-29"]),
+        (date(2026, 11, 30), 3, ["2027-02-28", "2027-05-30", "2027-08-30", "2027-11-30"]),
+        (date(2026, 12, 1), 12, ["2027-12-01", "2028-12-01"]),
+    ],
+)
+def test_terms_that_follow_by_themselves_end_on_the_day_of_the_contract(
+    starts_on: date, months: int, ends: list[str]
+) -> None:
+    bench = _bench(starts_on=starts_on, ends_on=add_months(starts_on, months), term_months=months)
+    for end in ends[:-1]:
+        bench.manual.moment = datetime.combine(date.fromisoformat(end), time(1), UTC)
+        bench.watch(end)
+    assert [one.ends_on.isoformat() for one in _terms(bench)] == ends
+
+
+@pytest.mark.fault("R25")
+def test_an_end_that_was_agreed_otherwise_is_the_day_of_the_terms_that_follow() -> None:
+    bench = _bench(starts_on=date(2027, 1, 31), ends_on=date(2027, 6, 15), term_months=1)
+    for month in (6, 7):
+        bench.manual.moment = datetime(2027, month, 15, 1, tzinfo=UTC)
+        bench.watch(str(month))
+    assert [one.ends_on.isoformat() for one in _terms(bench)] == ["2027-06-15", "2027-07-15", "2027-08-15"]
+
+
 @pytest.mark.mission("SAFE-1", "SAFE-2")
 @pytest.mark.fault("S1")
 def test_lists_show_mine_my_teams_and_everybodys() -> None:

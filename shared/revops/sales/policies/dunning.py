@@ -73,7 +73,8 @@ def watched(invoice: Invoice, now: datetime, rules: DunningRules) -> Invoice:
     stage, with its task and notice, and payment ends them all."""
     told = dunning(invoice, now, rules)
     if not invoice.owed:
-        return invoice.model_copy(update={"stage": DunningStage.NONE, "stage_since": None, "dun_at": None})
+        ended = {"stage": DunningStage.NONE, "stage_since": None, "dun_at": None}
+        return invoice.model_copy(update=ended | {"dunned": invoice.dunned + (invoice.stage is not DunningStage.NONE)})
     if told.rule is not None and told.stage.rank > invoice.stage.rank:
         begun = (invoice.due_at or invoice.issued_at) + timedelta(days=told.rule.days_after_due)
         return invoice.model_copy(update={"dun_at": begun})

@@ -48,14 +48,23 @@ def look(renewal: Renewal, now: datetime, rules: RenewalRules) -> Look:
     passed = [days for days, moment in moments.items() if moment <= now]
     latest = min(passed, default=0)
     due = 0 if latest == 0 or any(days <= latest for days in renewal.reminded) else latest
-    if renewal.cancels_on is not None and renewal.cancels_on <= renewal.ends_on:
+    if renewal.to_end:
         return Look(0, False, end)
     return Look(due, False, min((moment for moment in moments.values() if moment > now), default=end))
 
 
-def add_months(day: date, months: int) -> date:
-    """The same day so many months later, or the last day of a shorter month."""
+def next_end(term: Renewal) -> tuple[date, int]:
+    """When the term that follows by itself ends, and on which day of the month such terms do. A contract of the 31st
+    ends on the 28th of February and on the 31st of March after it, as Stripe bills it; an end that was agreed otherwise
+    is a day of its own."""
+    day = term.day_of_month or term.starts_on.day
+    day = day if add_months(term.ends_on, 0, day) == term.ends_on else term.ends_on.day
+    return add_months(term.ends_on, term.term_months, day), day
+
+
+def add_months(day: date, months: int, day_of_month: int = 0) -> date:
+    """The same day, or another day of the month, so many months later, or the last day of a shorter month."""
     years, month = divmod(day.month - 1 + months, 12)
     first = date(day.year + years, month + 1, 1)
     longest = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-    return first.replace(day=min(day.day, longest.day))
+    return first.replace(day=min(day_of_month or day.day, longest.day))
