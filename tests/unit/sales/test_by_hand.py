@@ -1,15 +1,17 @@
 """What Finance enters by hand: invoices, payments over and under the amount, reversals, credits (ORD-9)."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import pytest
 
-from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, VersionConflict
+from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Role, VersionConflict
 from revops.sales.entries import NewCredit, NewInvoice, NewPayment
 from revops.sales.model import Invoice, InvoiceStatus, Payment, PaymentStatus
 from revops.sales.store import INVOICES
-from tests.builders.sales import ACCOUNT, FINANCE, OTHER, REP, SalesBench, executed, invoice
+from revops.table import Key, Row
+from tests.builders.sales import ACCOUNT, FINANCE, OTHER, REP, SalesBench, caller, executed, invoice
 
 pytestmark = pytest.mark.mission("ORD-9")
 
@@ -115,6 +117,18 @@ def test_one_key_enters_one_record_and_another_content_is_refused() -> None:
         _payment(bench, 4_001, "k2")
 
 
+@pytest.mark.fault("R7")
+def test_a_key_is_its_users_own() -> None:
+    """Two people may number their entries alike: the second one's is not taken for a repeat of the first one's."""
+    bench = SalesBench()
+    _invoice(bench)
+    wanted = NewPayment(account_id=ACCOUNT, paid_on=date(2026, 11, 1), amount=100, currency="EUR", method="ACH")
+    mine = bench.enter.payment(wanted, "k", FINANCE)
+    theirs = bench.enter.payment(wanted, "k", caller("USR_fin2", Role.FINANCE))
+    assert (mine.created, theirs.created, mine.record.id == theirs.record.id) == (True, True, False)
+    assert bench.total().paid == 200
+
+
 @pytest.mark.fault("R19")
 def test_two_payments_at_once_pay_no_invoice_twice() -> None:
     bench = SalesBench()
@@ -131,6 +145,35 @@ def test_two_payments_at_once_pay_no_invoice_twice() -> None:
     assert (mine.applied, mine.unapplied) == (0, 10_000), "it looked again and found the invoice paid"
     assert _now(bench, made) == ("Paid", 10_000, 0)
     assert bench.total().balance == -10_000
+
+
+@pytest.mark.fault("R19")
+def test_an_invoice_that_is_paid_after_it_was_looked_at_is_looked_at_again() -> None:
+    bench = SalesBench()
+    made, look = _invoice(bench), bench.memory.get_many
+
+    def overtaken(keys: Sequence[Key], consistent: bool = True) -> list[Row | None]:
+        found = look(keys, consistent)
+        bench.memory.get_many = look  # type: ignore[method-assign]
+        _payment(bench, 10_000, "other")
+        return found
+
+    bench.memory.get_many = overtaken  # type: ignore[method-assign]
+    mine = _payment(bench, 10_000, "mine")
+    assert (mine.applied, mine.unapplied) == (0, 10_000)
+    assert _now(bench, made) == ("Paid", 10_000, 0)
+
+
+@pytest.mark.fault("S1")
+def test_a_payment_pays_nobody_elses_invoice() -> None:
+    bench = SalesBench()
+    theirs = _invoice(bench, account_id="ACC_BETA")
+    with pytest.raises(Invalid, match="no invoice of this account"):
+        _payment(bench, 10_000, pays={theirs.id: 10_000})
+    mine = _payment(bench, 10_000)
+    with pytest.raises(Invalid, match="no invoice of this account"):
+        bench.enter.apply(mine.id, theirs.id, 10_000, mine.version, FINANCE)
+    assert _now(bench, theirs) == ("Open", 0, 10_000)
 
 
 def test_a_credit_takes_back_at_most_what_is_open() -> None:

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
+from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Role, Unavailable
 from revops.payloads_sales import CreditRequested
 from revops.sales.crediting import CreditWanted, RefundWanted
 from revops.sales.events import events
 from revops.sales.model import CreditRequest, CreditSettlement, InvoiceStatus, RequestStatus
-from tests.builders.sales import FINANCE, OTHER, REP, WORKER, SalesBench, charge, invoice, paid
+from tests.builders.sales import FINANCE, OTHER, REP, WORKER, SalesBench, caller, charge, invoice, paid
 
 pytestmark = pytest.mark.mission("ORD-9")
 
@@ -51,6 +51,9 @@ def test_one_key_asks_once() -> None:
     with pytest.raises(Conflict):
         _asked(bench, amount=2_001)
     assert _asked(bench, "other").id != _asked(bench).id
+    wanted = CreditWanted(amount=2_000, settlement=CreditSettlement.REFUND, reason="order_change")
+    theirs = bench.request.note(bench.invoice("in_one").id, wanted, "k", caller("USR_fin2", Role.FINANCE))
+    assert theirs.id != _asked(bench).id, "a key is its user's own"
 
 
 @pytest.mark.fault("R8", "R9", "R10")
