@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,15 @@ def order(**terms: Any) -> OrderForm:
 @pytest.fixture(scope="module")
 def printer() -> PdfOrderForms:
     return PdfOrderForms(SettingsReader(MemoryTable(), ttl=0))
+
+
+def worded(clauses: list[str], **head: Any) -> SettingsReader:
+    """The settings in which every form says these clauses."""
+    table, transaction = MemoryTable(), begin(system_call("tests"), MADE)
+    content = {"clauses": clauses, **head}
+    SETTINGS.create(transaction, SettingsRecord(id="order_form", created_at=MADE, modified_at=MADE, content=content))
+    table.commit(transaction)
+    return SettingsReader(table, ttl=0)
 
 
 def text_of(content: bytes) -> str:
@@ -96,14 +106,30 @@ def test_a_standard_form_is_one_page(printer: PdfOrderForms) -> None:
     assert len(PdfReader(io.BytesIO(printer.pdf(order()))).pages) == 1
 
 
+@pytest.mark.parametrize("clauses", [6, 8, 10])
+def test_a_name_of_many_lines_leaves_signature_and_date_side_by_side(clauses: int) -> None:
+    content = PdfOrderForms(worded(["Words. " * 60] * clauses)).pdf(order(signatory_name="株" * 200))
+    last = PdfReader(io.BytesIO(content)).pages[-1].extract_text()
+    assert (SIGNATURE_ANCHOR in last, DATE_ANCHOR in last) == (True, True)
+
+
+def test_long_terms_are_printed_in_time() -> None:
+    """Fifty such clauses may be set; a step of the workflow has 90 seconds, on less than one of these processors."""
+    began = time.process_time()
+    content = PdfOrderForms(worded(["Words of a lawyer – “as is”. " * 137] * 10)).pdf(order())
+    assert time.process_time() - began < 4
+    assert len(PdfReader(io.BytesIO(content)).pages) > 4
+
+
+def test_a_clause_of_blanks_is_printed() -> None:
+    assert PdfOrderForms(worded(["\n" * 3000])).pdf(order()).startswith(b"%PDF-")
+
+
 def test_a_long_form_runs_over_pages_with_its_reference_on_each() -> None:
-    table, wanted = MemoryTable(), order()
+    wanted = order()
     clauses = [f"Clause {number}. " + "Words of a lawyer. " * 40 for number in range(30)]
-    content = {"supplier_name": "Lieferant AG", "supplier_address": ["Weg 2", "Bern"], "clauses": clauses}
-    transaction = begin(system_call("tests"), MADE)
-    SETTINGS.create(transaction, SettingsRecord(id="order_form", created_at=MADE, modified_at=MADE, content=content))
-    table.commit(transaction)
-    reader = PdfReader(io.BytesIO(PdfOrderForms(SettingsReader(table, ttl=0)).pdf(wanted)))
+    settings = worded(clauses, supplier_name="Lieferant AG", supplier_address=["Weg 2", "Bern"])
+    reader = PdfReader(io.BytesIO(PdfOrderForms(settings).pdf(wanted)))
     assert len(reader.pages) >= 3
     assert "Lieferant AG" in reader.pages[0].extract_text()
     assert SIGNATURE_ANCHOR in reader.pages[-1].extract_text()
