@@ -6,7 +6,7 @@ change starts from that one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -28,12 +28,15 @@ from revops.orders.model import (
     PaymentMethod,
     Plan,
     Region,
+    RenewalDate,
     SccStatus,
     SpendCap,
+    StartDate,
+    TermMonths,
     UsageLine,
 )
 from revops.orders.policies.pricing import net_seat_price
-from revops.orders.policies.terms import add_months, require_fit
+from revops.orders.policies.terms import add_months, renewal_after, require_fit
 from revops.orders.store import ORDERS, TIMELINES
 from revops.table import ABSENT, Row, Table, Transaction, claim_holder, claim_key
 
@@ -61,14 +64,14 @@ class ChangeSubmission(BaseModel):
     billing_address: Address | None = None
     plan: Plan | None = None
     currency: Currency | None = None
-    start_date: date | None = None
-    term_months: int | None = None
+    start_date: StartDate | None = None
+    term_months: TermMonths | None = None
     list_price: Annotated[int, Field(description="Minor units; without it, that of the plan")] | None = None
     discount_percent: Rate | None = None
     seats: int | None = None
     usage: Annotated[tuple[UsageLine, ...], Field(max_length=10)] | None = None
     region: Region | None = None
-    renewal_date: date | None = None
+    renewal_date: RenewalDate | None = None
     spend_cap: Annotated[SpendCap | None, Field(description="null takes the cap away")] = None
     billing_cycle: BillingCycle | None = None
     payment_method: PaymentMethod | None = None
@@ -119,7 +122,7 @@ def changed_terms(base: OrderForm, wanted: ChangeSubmission, listed: Mapping[Pla
     fields |= {name: value for name, value in said.items() if value is not None or name == "spend_cap"}
     if said.get("stripe_customer_id") in {base.stripe_customer_id, ""}:
         fields["stripe_customer_id"] = base.terms.stripe_customer_id  # the one it has, named once more
-    if "list_price" not in said and fields["plan"] is not base.terms.plan:
+    if said.get("list_price") is None and fields["plan"] is not base.terms.plan:
         price = listed.get(fields["plan"])
         if price is None:
             raise Invalid.field("list_price", "required", f"{fields['plan']} has no list price here", "minor units")
@@ -142,8 +145,7 @@ def _set_dates(fields: dict[str, Any], base: OrderTerms, wanted: ChangeSubmissio
         message = "an amendment says from which day it holds"
         raise Invalid.field("start_date", "ORD-5 effective-date", message, "a day, such as 2027-01-15")
     if wanted.renewal_date is None:  # it ends with the term it falls into, of one that renewed by itself the present
-        while base.auto_renewal and fields["renewal_date"] <= wanted.start_date:
-            fields["renewal_date"] = add_months(fields["renewal_date"], base.term_months)
+        fields["renewal_date"] = renewal_after(base, wanted.start_date)
 
 
 def hold_change(table: Table, transaction: Transaction, base: Base, kind: OrderKind, order_id: str) -> None:

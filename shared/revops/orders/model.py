@@ -120,14 +120,21 @@ class _Part(BaseModel):
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
+OneLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$")]
+"""What stands on the form, in a mail's header or in a log brings no lines of its own there (S15, S16), and turns no
+words around that stand beside it."""
+
+Name = Annotated[OneLine, Field(min_length=1, max_length=200)]
+
+
 class Address(_Part):
     """Where invoices go; decides tax."""
 
-    line1: Annotated[str, Field(min_length=1, max_length=200, examples=["Beispielweg 1"])]
-    line2: Annotated[str, Field(max_length=200)] = ""
-    city: Annotated[str, Field(min_length=1, max_length=100, examples=["Berlin"])]
-    state: Annotated[str, Field(max_length=100)] = ""
-    postal_code: Annotated[str, Field(max_length=20)] = ""
+    line1: Annotated[OneLine, Field(min_length=1, max_length=200, examples=["Beispielweg 1"])]
+    line2: Annotated[OneLine, Field(max_length=200)] = ""
+    city: Annotated[OneLine, Field(min_length=1, max_length=100, examples=["Berlin"])]
+    state: Annotated[OneLine, Field(max_length=100)] = ""
+    postal_code: Annotated[OneLine, Field(max_length=20)] = ""
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["DE"])]
 
 
@@ -153,8 +160,10 @@ SccStatus = Annotated[str, Field(pattern=r"^(Yes|No|Module( [1-4])?)$", examples
 """Standard contractual clauses: `Yes`, `No`, or which module was executed."""
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""A name on one line: what goes into a mail's header or a log must not bring lines of its own (S15, S16)."""
+StartDate = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+TermMonths = Annotated[int, Field(ge=1, le=120)]
+RenewalDate = Annotated[date, Field(le=date(2110, 1, 1))]
+"""At the latest the end of the longest term that may be agreed, so that there is a day on which it renews."""
 
 
 class _AgreedTerms(_Part):
@@ -165,8 +174,8 @@ class _AgreedTerms(_Part):
     billing_address: Address
     plan: Plan
     currency: Currency
-    start_date: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
-    term_months: Annotated[int, Field(ge=1, le=120)]
+    start_date: StartDate
+    term_months: TermMonths
     discount_percent: Annotated[Rate, Field(ge=0, le=100, decimal_places=4)] = Decimal(0)
     seats: Annotated[int, Field(ge=1, le=1_000_000)]
     usage: Annotated[tuple[UsageLine, ...], Field(max_length=len(Meter))] = ()
@@ -196,7 +205,7 @@ class OrderTerms(_AgreedTerms):
     """What is agreed: every field of ORD-1 that people fill in. `list_price` is per seat and month, in minor units."""
 
     list_price: Annotated[int, Field(ge=0, le=10**12)]
-    renewal_date: date
+    renewal_date: RenewalDate
 
     @model_validator(mode="after")
     def _renewal_after_start(self) -> Self:
@@ -215,7 +224,7 @@ class OrderSubmission(_AgreedTerms):
     account_id: Annotated[str, Field(pattern=r"^(ACC_[0-9A-Z]{1,40})?$")] = ""
     opportunity_id: Annotated[str, Field(pattern=r"^(OPP_[0-9A-Z]{1,40})?$")] = ""
     list_price: Annotated[int, Field(ge=0, le=10**12)] | None = None
-    renewal_date: date | None = None
+    renewal_date: RenewalDate | None = None
 
 
 class Signature(_Part):

@@ -57,7 +57,7 @@ class SubmitOrder:
     ) -> SubmissionReceipt:
         """Raises Invalid, NotFound (the account, the order to be changed), Forbidden, and Conflict for a key that stood
         for another request."""
-        fingerprint = hashlib.sha256(canonical_json(submission.model_dump(mode="json")).encode()).hexdigest()
+        fingerprint = _fingerprint(submission)
         claimed = f"{call.principal.id}\0{idempotency_key}" if idempotency_key else ""
         if claimed:
             row = self._table.get(claim_key(_CLAIM, claimed))
@@ -198,6 +198,12 @@ class SubmitOrder:
         if doc.get("note") != fingerprint:
             raise Conflict("this Idempotency-Key was used for another order form; take a new one")
         return SubmissionReceipt(ORDERS.require(self._table, str(doc["holder"])), created=False)
+
+
+def _fingerprint(submission: OrderSubmission | ChangeSubmission) -> str:
+    """Of what was said. A change that says null and one that says nothing are two: null takes a cap away."""
+    said = submission.model_dump(mode="json", exclude_unset=isinstance(submission, ChangeSubmission))
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
 
 
 def address_text(address: Address) -> str:

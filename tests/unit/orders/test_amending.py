@@ -149,6 +149,44 @@ def test_what_was_agreed_before_is_not_reviewed_again(desk: Desk) -> None:
     assert [finding.rule for finding in more.review.findings] == ["max_discount_percent"]
 
 
+def test_another_plan_at_the_price_of_the_old_one_is_reviewed(desk: Desk) -> None:
+    cheap = change(desk, live(desk, plan="Starter"), plan="Enterprise", list_price=2900)
+    (found,) = desk.run_until_it_waits(cheap.id).review.findings
+    assert (found.rule, found.message) == (
+        "catalogue_price_only",
+        "a list price of 2900 EUR minor units; the catalogue says 9900",
+    )
+
+
+def test_a_price_of_null_is_that_of_the_plan(desk: Desk) -> None:
+    assert change(desk, live(desk, plan="Starter"), plan="Enterprise", list_price=None).terms.list_price == 9900
+    assert change(desk, live(desk, list_price=5000), seats=26, list_price=None).terms.list_price == 5000
+
+
+def test_a_contract_is_not_made_longer_unseen(desk: Desk) -> None:
+    longer = change(desk, live(desk, discount_percent="25"), renewal_date="2036-11-20")
+    (found,) = desk.run_until_it_waits(longer.id).review.findings
+    assert (found.rule, found.needs_approval) == ("renewal_date", True)
+    assert found.message == "it renews on 2036-11-20; the contract that it changes renews on 2027-11-20"
+
+
+@pytest.mark.mission("ORD-8")
+def test_the_documents_of_another_region_are_told_of(desk: Desk) -> None:
+    moved = change(desk, live(desk, region="US", dpa="No", sccs="No"), region="EU")
+    assert [(each.field, each.needs_approval) for each in moved.review.findings] == [("dpa", False), ("sccs", False)]
+    stays = change(desk, live(desk, region="US", dpa="No"), seats=26)
+    assert stays.review.findings == ()
+
+
+@pytest.mark.fault("R4")
+def test_a_key_tells_taking_a_cap_away_from_saying_nothing_of_it(desk: Desk) -> None:
+    base = live(desk)
+    said = {"amends": base.id, "start_date": "2026-12-20", "seats": 26}
+    desk.submit(ChangeSubmission.model_validate(said), REP, "key-1")
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        desk.submit(ChangeSubmission.model_validate({**said, "spend_cap": None}), REP, "key-1")
+
+
 @pytest.mark.parametrize(
     ("said", "deal"),
     [

@@ -14,11 +14,11 @@ from pydantic import Field
 
 from revops.kernel import Money
 from revops.kernel.money import minor_digits
-from revops.orders.model import Address, BillingCycle, OrderForm, OrderKind, OrderTerms, UsageLine
+from revops.orders.model import Address, BillingCycle, OneLine, OrderForm, OrderKind, OrderTerms, UsageLine
 from revops.orders.policies.pricing import contract_value, decimal_text, net_seat_price
 from revops.settings import SettingsDocument
 
-Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[OneLine, Field(max_length=200)]
 Clause = Annotated[str, Field(min_length=1, max_length=4000)]
 _MONTHS = "January February March April May June July August September October November December".split()
 _TITLES = {

@@ -15,7 +15,7 @@ from revops.orders.model import OrderKind, OrderTerms, PaymentMethod, Plan
 from revops.orders.policies.collection import uncollectable
 from revops.orders.policies.compliance import ComplianceRules, missing_fields
 from revops.orders.policies.pricing import PlanCatalogue
-from revops.orders.policies.terms import add_months
+from revops.orders.policies.terms import add_months, renewal_after
 from revops.orders.reviews import Finding
 from revops.settings import SettingsDocument
 
@@ -96,15 +96,24 @@ def review(
     kind: OrderKind = OrderKind.NEW,
     base: OrderTerms | None = None,
 ) -> tuple[Finding, ...]:
-    """Every rule the form goes beyond; empty means standard. What an amendment leaves as it was agreed in `base` is
-    approved already."""
-    agreed = base if kind is OrderKind.AMENDMENT else None
-    found = (*_of_plan(terms, standards), *_of_money(terms, standards), *_of_dates(terms, standards, kind))
+    """Every rule the form goes beyond; empty means standard. What was as odd in `base` and is left as it was agreed
+    there is approved already; another plan at the price of the old one is not."""
+    amended = base if kind is OrderKind.AMENDMENT else None
+    found = _odd(terms, standards, amended)
+    if amended is None:
+        return found
+    agreed = _odd(amended, standards, amended)
+    return tuple(
+        each for each in found if each not in agreed or getattr(amended, each.field) != getattr(terms, each.field)
+    )
+
+
+def _odd(terms: OrderTerms, standards: Standards, amended: OrderTerms | None) -> tuple[Finding, ...]:
+    found = (*_of_plan(terms, standards), *_of_money(terms, standards), *_of_dates(terms, standards, amended))
     warned = standards.rules.warnings
     return tuple(
         each.model_copy(update={"needs_approval": False}) if each.rule in warned else each
         for each in (*found, *_of_documents(terms, standards))
-        if agreed is None or getattr(agreed, each.field) != getattr(terms, each.field)
     )
 
 
@@ -161,18 +170,21 @@ def _of_money(terms: OrderTerms, standards: Standards) -> Iterator[Finding]:
             yield _finding("usage_lines", "usage", f"{line.meter} beyond what is included costs nothing")
 
 
-def _of_dates(terms: OrderTerms, standards: Standards, kind: OrderKind) -> Iterator[Finding]:
+def _of_dates(terms: OrderTerms, standards: Standards, amended: OrderTerms | None) -> Iterator[Finding]:
     rules, today = standards.rules, standards.today
     earliest = today - timedelta(days=rules.max_start_days_past)
     latest = today + timedelta(days=rules.max_start_days_ahead)
     if not earliest <= terms.start_date <= latest:
         message = f"it starts on {terms.start_date}; standard is {earliest} to {latest}"
         yield _finding("start_window", "start_date", message)
-    ends = add_months(terms.start_date, terms.term_months)
-    # an amendment ends with the contract it changes
-    if rules.renewal_at_end_of_term and kind is not OrderKind.AMENDMENT and terms.renewal_date != ends:
-        message = f"it renews on {terms.renewal_date}; a term of {terms.term_months} months ends on {ends}"
-        yield _finding("renewal_date", "renewal_date", message)
+    if amended is None:
+        ends = add_months(terms.start_date, terms.term_months)
+        standard = f"a term of {terms.term_months} months ends on {ends}"
+    else:
+        ends = renewal_after(amended, terms.start_date)
+        standard = f"the contract that it changes renews on {ends}"
+    if rules.renewal_at_end_of_term and terms.renewal_date != ends:
+        yield _finding("renewal_date", "renewal_date", f"it renews on {terms.renewal_date}; {standard}")
 
 
 def _of_documents(terms: OrderTerms, standards: Standards) -> Iterator[Finding]:

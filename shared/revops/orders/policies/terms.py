@@ -17,6 +17,14 @@ def add_months(day: date, months: int) -> date:
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
+def renewal_after(terms: OrderTerms, day: date) -> date:
+    """When the term ends that a day falls into: the renewal date, or a later one of what renews by itself."""
+    end = terms.renewal_date
+    while terms.auto_renewal and end <= day:
+        end = add_months(end, terms.term_months)
+    return end
+
+
 def committed(terms: OrderTerms, period: CapPeriod) -> int:
     """What the seats alone cost in a period after the discount, in minor units, rounded up."""
     cycle = BillingCycle.MONTHLY if period is CapPeriod.MONTHLY else BillingCycle.ANNUAL
