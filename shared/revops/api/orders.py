@@ -29,7 +29,7 @@ from revops.orders.document import ReadDocument
 from revops.orders.model import Name, OrderStatus, OrderSubmission
 from revops.orders.progress import Progress, ReadProgress
 from revops.orders.queries import ListOrders, OrderQuery, ReadOrder
-from revops.orders.reviewing import ReviewOrder
+from revops.orders.reviewing import Read, ReviewOrder
 from revops.orders.reviews import ReviewDecision
 from revops.orders.revisions import ReadRevisions
 from revops.orders.signature import CaptureSignature, SignedDocument
@@ -75,10 +75,13 @@ HandedIn = Annotated[OrderSubmission | ChangeSubmission, WrapValidator(_either)]
 
 
 class ReviewRequest(_Body):
-    """What the people of the present stage decide; `reject` and `ask` need a comment."""
+    """What the people of the present stage decide; `reject` and `ask` need a comment. Who says which `revision` and
+    `stage` they read decides on no other: repeated, or come too late, it is refused."""
 
     decision: ReviewDecision = Field(examples=["approve"])
     comment: str = Field(default="", max_length=2000)
+    revision: Annotated[int | None, Field(ge=1, description="The revision of the terms that was read")] = None
+    stage: str = Field(default="", max_length=40, description="The stage that is decided", examples=["Finance"])
 
 
 class SignatureRequest(_Body):
@@ -144,7 +147,8 @@ def add_order_routes(api: Api, use: OrderUseCases) -> None:
         **shown,
     )
     def review_order(order_id: str, body: ReviewRequest) -> OrderView:
-        return OrderView.of(use.review(order_id, body.decision, body.comment, api.user_call()))
+        read = Read(body.revision, body.stage)
+        return OrderView.of(use.review(order_id, body.decision, body.comment, api.user_call(), read))
 
     @api.post(
         "/api/v1/orders/{order_id}/signature",

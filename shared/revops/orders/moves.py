@@ -47,11 +47,11 @@ def move(
 
 def commit_move(table: Table, transaction: Transaction, moved: OrderForm) -> OrderForm:
     """Commits a move that a person asked for. Raises VersionConflict when the order changed meanwhile, Conflict when
-    something it goes with did, such as the deal."""
+    something it goes with did, such as the deal or a task."""
     try:
         commit_update(table, transaction, ORDERS, moved)
     except ConditionFailed as error:
-        raise Conflict("the deal of this order was changed meanwhile; try again") from error
+        raise Conflict("the deal of this order or a task about it was changed meanwhile; try again") from error
     return moved
 
 

@@ -1,9 +1,10 @@
-"""The stages of a review at work: who is asked to decides, in turn, and is told and reminded (ORD-2)."""
+"""The stages of a review at work: the people of each decide, in turn, and are told and reminded (ORD-2)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from revops.access import USERS, Policy, Resource
+from revops.access import USERS, Policy, Resource, User
 from revops.access.directory import manager_over
 from revops.access.store import users_with_role
 from revops.kernel import CallContext, Clock, Forbidden, Invalid, Refused, Role, system_call
@@ -15,7 +16,7 @@ from revops.orders.policies.stages import current, decided, noted
 from revops.orders.ports import CrmRecords, ReviewTask, ReviewTasks
 from revops.orders.review_tasks import task_origin, withdraw_tasks
 from revops.orders.reviews import ReviewDecision, ReviewStage
-from revops.orders.store import ORDERS, REVIEW_TOPIC
+from revops.orders.store import ORDERS, REVIEW_TOPIC, readable_order
 from revops.table import ConditionFailed, Table, Transaction, begin, due_now
 
 _OUTCOMES = {
@@ -25,6 +26,17 @@ _OUTCOMES = {
 }
 _TOLD = 10
 """So many people of a role get a task; the others find the order in the list of those in review."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What somebody has read who decides; what is not said is what stands now."""
+
+    revision: int | None = None
+    stage: str = ""
+
+
+_NOW = Read()
 
 
 class ReviewOrder:
@@ -37,7 +49,9 @@ class ReviewOrder:
         self._policy = policy
         self._tasks = tasks
 
-    def __call__(self, order_id: str, decision: ReviewDecision, comment: str, call: CallContext) -> OrderForm:
+    def __call__(
+        self, order_id: str, decision: ReviewDecision, comment: str, call: CallContext, read: Read = _NOW
+    ) -> OrderForm:
         """The order after the decision: in review still while another stage has to speak. Raises NotFound, Forbidden,
         Invalid, Refused, VersionConflict."""
         order = ORDERS.require(self._table, order_id)
@@ -45,10 +59,7 @@ class ReviewOrder:
         self._require_say(order, stage, call)
         if decision is not ReviewDecision.APPROVE and not comment.strip():
             raise Invalid.field("comment", "required", "a reason is needed to reject or ask for a change", "a text")
-        if stage is None:
-            raise Refused(
-                f"order {order_id} is {order.status}, not in review. Possible from here: {legal(order.status)}"
-            )
+        stage = _in_turn(order, stage, read)
         now = self._clock.now()
         transaction = begin(call, now)
         review = decided(order.review, decision, comment, call.principal.id, now)
@@ -72,12 +83,25 @@ class ReviewOrder:
     def _require_say(self, order: OrderForm, stage: ReviewStage | None, call: CallContext) -> None:
         owner_id = self._crm.account(order.account_id).owner_id
         what = f"order form {order.id}"
-        if stage is None:
-            self._policy.require_review(call.principal, Resource.ORDERS, owner_id, what)
-            return
-        self._policy.require_named(call.principal, Resource.ORDERS, owner_id, stage.roles, what)
-        if order.owner_id == call.principal.id:
-            raise Forbidden("nobody decides on an order form of their own")
+        spoke = {role for each in order.review.stages for role in each.roles}
+        roles = stage.roles if stage else sorted({*spoke, Role.LEGAL})
+        self._policy.require_named(call.principal, Resource.ORDERS, owner_id, roles, what)
+        if call.principal.id in _authors(order):
+            raise Forbidden("nobody decides on an order form of their own, or on terms they wrote")
+
+
+def _authors(order: OrderForm) -> set[str]:
+    """Whose form it is, and who wrote the present revision of its terms."""
+    return {order.owner_id, order.revised_by}
+
+
+def _in_turn(order: OrderForm, stage: ReviewStage | None, read: Read) -> ReviewStage:
+    """The stage that decides now. Raises Refused when none does, or another than was read."""
+    if stage is None:
+        raise Refused(f"order {order.id} is {order.status}, not in review. Possible from here: {legal(order.status)}")
+    if read.revision not in {None, order.revision} or read.stage not in {"", stage.name}:
+        raise Refused(f"order {order.id} is at its stage {stage.name} with revision {order.revision}; read it again")
+    return stage
 
 
 class WatchReviews:
@@ -93,14 +117,13 @@ class WatchReviews:
         """How many stages were told or escalated."""
         now, call, moved = self._clock.now(), system_call("order_reviews", period), 0
         for due in due_now(self._table, REVIEW_TOPIC, now, limit):
-            row = self._table.get(due.key)
-            order = ORDERS.load(row) if row is not None else None
+            order = readable_order(self._table.get(due.key))
             stage = current(order.review) if order is not None and order.status is OrderStatus.IN_REVIEW else None
             if order is None or stage is None or stage.look_at is None or stage.look_at > now:
                 continue  # the index lags; the order itself says that nothing is due any more
             transaction = begin(call, now)
-            changes = self._late(transaction, order, stage, now) if stage.told is not None else None
-            changes = changes or self._opened(transaction, order, stage, now)
+            say = self._opened if stage.told is None else self._late
+            changes = say(transaction, order, stage, now)
             ORDERS.update(transaction, order.revised(now, review=noted(order.review, **changes)))
             try:
                 self._table.commit(transaction)
@@ -123,19 +146,28 @@ class WatchReviews:
         return {"escalated_at": now, "told": (*told, *more)}
 
     def _people(self, roles: Sequence[Role], order: OrderForm, now: datetime) -> list[str]:
-        """Who is asked: of sales managers the seller's own, of other roles those who are there; never the seller."""
+        """Who is asked: of sales managers the nearest over the account's owner, of other roles those who are there;
+        never whoever wrote the form."""
         owner_id = self._crm.account(order.account_id).owner_id
         found: dict[str, None] = {}
         for role in roles:
             if role is Role.SALES_MANAGER:
-                owner = USERS.get(self._table, owner_id)
-                manager = manager_over(self._table, owner, now) if owner else None
+                manager = self._manager(owner_id, order, now)
                 found |= {manager.id: None} if manager else {}
                 continue
             keys = [USERS.key(each) for each in users_with_role(self._table, role)]
             users = USERS.load_all(self._table.get_many(keys)) if keys else []
             found |= dict.fromkeys(sorted(each.id for each in users if each.present(now)))
-        return [each for each in found if each != order.owner_id][:_TOLD]
+        return [each for each in found if each not in _authors(order)][:_TOLD]
+
+    def _manager(self, owner_id: str, order: OrderForm, now: datetime) -> User | None:
+        """The nearest manager who may decide: over one who wrote the form there is another."""
+        authors, user = _authors(order), USERS.get(self._table, owner_id)
+        for _ in range(1 + len(authors)):
+            user = manager_over(self._table, user, now) if user else None
+            if user is None or user.id not in authors:
+                return user
+        return None
 
     def _tell(
         self,

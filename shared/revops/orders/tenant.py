@@ -13,13 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from revops.access import Policy
 from revops.kernel import CallContext, Clock, Conflict, FieldIssue, Forbidden, Invalid, Refused, system_call
-from revops.orders.model import Block, OrderForm, OrderStatus, Step, StepOutcome, Tenant, TenantStatus
+from revops.orders.model import Block, OneLine, OrderForm, OrderStatus, Step, StepOutcome, Tenant, TenantStatus
 from revops.orders.moves import move
 from revops.orders.policies.activation import ActivationRules
 from revops.orders.ports import CrmRecords
-from revops.orders.store import ORDERS, TENANT_TOPIC
+from revops.orders.store import ORDERS, TENANT_TOPIC, readable_order
 from revops.settings import SettingsReader
-from revops.table import ConditionFailed, Contention, Row, Table, Transaction, begin, claim, due_now, holder_of
+from revops.table import ConditionFailed, Contention, Table, Transaction, begin, claim, due_now, holder_of
 
 READY_EVENT, FAILED_EVENT = "TenantProvisioned", "TenantProvisioningFailed"
 """What other systems say on the bus."""
@@ -37,7 +37,7 @@ class TenantAnswer(BaseModel):
 
     status: Literal["ready", "failed"]
     tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,100}$", examples=["tnt-7f3a"])] = ""
-    reason: Annotated[str, Field(max_length=_REASON, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    reason: Annotated[OneLine, Field(max_length=_REASON)] = ""
     attempt: Annotated[int | None, Field(ge=1)] = None
 
     @model_validator(mode="after")
@@ -201,7 +201,7 @@ class BlockUnacknowledged:
         """How many were blocked."""
         now, call, blocked = self._clock.now(), system_call("housekeeping", period), 0
         for due in due_now(self._table, TENANT_TOPIC, now):
-            order = _readable(self._table.get(due.key))
+            order = readable_order(self._table.get(due.key))
             if order is None or order.status is not OrderStatus.AWAITING_TENANT or order.tenant is None:
                 continue  # the index was behind: it has moved on
             if order.tenant.due_at > now:
@@ -215,11 +215,3 @@ class BlockUnacknowledged:
                 continue  # the answer came in between
             blocked += 1
         return blocked
-
-
-def _readable(row: Row | None) -> OrderForm | None:
-    """None also for a row that cannot be read: it must hold no other order up."""
-    try:
-        return ORDERS.load(row) if row else None
-    except ValueError:
-        return None

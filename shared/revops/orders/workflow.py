@@ -11,11 +11,11 @@ from revops.orders.moves import TakeStep, move
 from revops.orders.policies.lifecycle import WAITS, is_automatic, is_executed, next_step
 from revops.orders.ports import CrmRecords, WorkflowEngine
 from revops.orders.steps import StepAction
-from revops.orders.store import ORDERS, STALLED_AFTER, add_wait, waits_of
-from revops.table import ConditionFailed, Row, Table, begin, due_now
+from revops.orders.store import ORDERS, STALLED_AFTER, add_wait, readable_order, waits_of
+from revops.table import ConditionFailed, Table, begin, due_now
 
 OUTAGE = timedelta(days=3)
-"""How long an e-sign provider may be away before an order that is to be sent ends for it."""
+"""How long a step before execution may keep failing before the order ends for it."""
 GIVE_UP = "give_up"
 """The task an execution runs when the retries of a step are used up."""
 
@@ -74,15 +74,6 @@ class StartWorkflow:
         self._engine.start(f"{order_id}-{attempt}", order_id, attempt)
 
 
-def _readable(row: Row | None) -> OrderForm | None:
-    """None also for a row that cannot be read: it must hold no other order up, and the relay keeps it as a dead
-    letter."""
-    try:
-        return ORDERS.load(row) if row else None
-    except ValueError:
-        return None
-
-
 class RestartStalledOrders:
     """Gives a new attempt to orders that should have been moved on long ago: their execution or event was lost."""
 
@@ -95,8 +86,7 @@ class RestartStalledOrders:
         now = self._clock.now()
         restarted = 0
         for due in due_now(self._table, "order", now):
-            row = self._table.get(due.key)
-            order = _readable(row)
+            order = readable_order(self._table.get(due.key))
             if order is None or not is_automatic(order.status) or order.modified_at + STALLED_AFTER > now:
                 continue  # the index was behind: it has moved on
             transaction = begin(call, now)
@@ -178,8 +168,8 @@ class RunOrderStep:
             return order  # it moved on by itself meanwhile
         reason = f"{step} kept failing ({task.error[:200] or 'unknown error'})"
         now = self._clock.now()
-        if step is Step.REQUEST_SIGNATURE and order.status_since + OUTAGE > now:
-            # A provider that is away is no reason to lose a deal: the sweep gives the order another attempt.
+        if not is_executed(order.status) and order.status_since + OUTAGE > now:
+            # A vendor or a service that is away is no reason to lose a deal: the sweep gives the order another attempt.
             failed = StepOutcome.FAILED
             return self._take(order, order.status, step, call, now, outcome=failed, reason=f"{reason}; tried again")
         return self._fail(order, step, reason, call, now)

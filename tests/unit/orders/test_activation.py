@@ -474,6 +474,6 @@ def test_rules_that_could_not_work_are_refused(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.fault("S15")
 def test_what_was_agreed_starts_no_line_of_the_mail_and_is_no_template(desk: ActivationDesk) -> None:
-    order = desk.asking(legal_entity_name="A\u2028B {{plan}}")
+    order = desk.asking(legal_entity_name="A\u200bB {{plan}}")
     mail = WelcomeMail(subject="{{legal_entity_name}}", text="{{legal_entity_name}}")
     assert mail.written(order) == ("A B {{plan}}", "A B {{plan}}")

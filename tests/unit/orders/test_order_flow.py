@@ -84,6 +84,11 @@ def test_what_the_form_leaves_open_comes_from_the_price_list_and_the_term(desk: 
             ]
         },
         {"legal_entity_name": "Musterwerk\r\nBcc: all@example.com"},
+        {"signatory_name": "Anna\u2028Beispiel"},
+        {"signatory_name": "Anna \u202eleipsieB"},
+        {"billing_address": {"line1": "Weg 1\nDiscount: 100 %", "city": "Berlin", "country": "DE"}},
+        {"billing_address": {"line1": "Weg 1", "city": "Ber\x00lin", "country": "DE"}},
+        {"renewal_date": "9999-12-31"},
         {"status": "Executed"},
     ],
 )
@@ -361,8 +366,13 @@ def test_used_up_retries_block_an_executed_order_and_end_another(desk: Desk) -> 
     desk.run(StepTask(fresh.id, GIVE_UP, failed_step=Step.PROVISION, error="States.Timeout"), WORKER)
     assert desk.order(executed.id).status is OrderStatus.BLOCKED
     assert desk.order(fresh.id).status is OrderStatus.SUBMITTED, "it is not at that step"
-    desk.run(StepTask(fresh.id, GIVE_UP, failed_step=Step.REVIEW, error="States.Timeout"), WORKER)
+    give_up = StepTask(fresh.id, GIVE_UP, failed_step=Step.REVIEW, error="States.Timeout")
+    desk.run(give_up, WORKER)
+    assert desk.order(fresh.id).status is OrderStatus.SUBMITTED, "what is away for an hour ends no deal"
+    desk.clock.advance(days=3)
+    desk.run(give_up, WORKER)
     assert desk.order(fresh.id).status is OrderStatus.CANCELLED
+    assert desk.crm.deal(fresh.opportunity_id)["stage"] == "Closed Lost"
 
 
 @pytest.mark.fault("R19")

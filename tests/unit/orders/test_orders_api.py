@@ -141,7 +141,9 @@ def test_stages_revisions_comments_document_and_lists_over_http(http: _Http) -> 
     _, progress = http("GET", f"{path}/progress")
     assert (progress["waits_for"], progress["stages"][0]["decided_by"]) == ("finance review", "USR_admin")
     assert progress["next"][0]["path"] == f"{path}/review"
-    ask = {"decision": "ask", "comment": "at most 20 %"}
+    for read in ({"stage": "Manager"}, {"stage": "Finance", "revision": 2}):
+        assert http("POST", f"{path}/review", {"decision": "approve", **read}, **admin)[0] == 409
+    ask = {"decision": "ask", "comment": "at most 20 %", "stage": "Finance", "revision": 1}
     assert http("POST", f"{path}/review", ask, **finance)[1]["status"] == "ChangesRequested"
     status, said = http("POST", f"{path}/comments", {"text": "they will take 10 %"})
     assert (status, said["by"], said["revision"]) == (201, "USR_rep", 1)
@@ -177,6 +179,11 @@ def test_a_change_of_a_live_order_over_http(http: _Http) -> None:
         ({**wanted, "kind": "New"}, "kind"),
         ({**wanted, "kind": "Renewal", "currency": "USD"}, "currency"),
         ({"kind": "Renewal"} | EXAMPLE, "amends"),
+        ({**wanted, "start_date": "9999-12-31"}, "start_date"),
+        ({**wanted, "kind": "Renewal", "start_date": "9999-12-31"}, "start_date"),
+        ({**wanted, "kind": "Renewal", "term_months": 10**9}, "term_months"),
+        ({**wanted, "renewal_date": "9999-12-31"}, "renewal_date"),
+        ({**EXAMPLE, "renewal_date": "9999-12-31"}, "renewal_date"),
     ):
         status, problem = http("POST", "/api/v1/orders", wrong)
         assert (status, [issue["field"] for issue in problem["issues"]]) == (400, [named]), problem

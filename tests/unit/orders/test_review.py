@@ -1,15 +1,19 @@
 """Reviews: what is standard, who decides in which order and by when, and who is told."""
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from revops.access import PlaceUser, Team, User
 from revops.crm.tasks import TASKS, Task, TaskPriority, TaskStatus
-from revops.kernel import Forbidden, Role, system_call
+from revops.kernel import CallContext, Forbidden, NotFound, Principal, Refused, Role, system_call
+from revops.orders.decisions import Amendment
 from revops.orders.model import OrderForm, OrderStatus, Step
 from revops.orders.policies.review import ReviewRules
+from revops.orders.reviewing import Read
 from revops.orders.reviews import Finding, Review, ReviewDecision
 from revops.orders.store import ORDERS
 from revops.settings import SETTINGS, SettingsRecord
@@ -140,6 +144,53 @@ def test_nobody_decides_on_a_form_of_their_own_and_an_admin_on_any_other(desk: D
     assert order.status is OrderStatus.APPROVED
 
 
+@pytest.mark.fault("R4")
+def test_a_decision_that_is_sent_twice_decides_one_stage(desk: Desk) -> None:
+    order = in_review(desk, discount_percent="25")
+    manager = Read(revision=1, stage="Manager")
+    desk.review(order.id, ReviewDecision.APPROVE, "", ADMIN, manager)
+    with pytest.raises(Refused, match="stage Finance with revision 1"):
+        desk.review(order.id, ReviewDecision.APPROVE, "", ADMIN, manager)
+    assert desk.progress(order.id, REP).waits_for == "finance review"
+
+
+@pytest.mark.fault("R19")
+def test_terms_that_nobody_read_are_not_approved(desk: Desk) -> None:
+    order = in_review(desk, discount_percent="25")
+    desk.review(order.id, ReviewDecision.ASK, "less", MANAGER)
+    worse = order.terms.model_copy(update={"discount_percent": Decimal(80), "spend_cap": None})
+    desk.resume(order.id, Amendment(terms=worse), REP)
+    desk.run_until_it_waits(order.id)
+    with pytest.raises(Refused, match="revision 2"):
+        desk.review(order.id, ReviewDecision.APPROVE, "", MANAGER, Read(revision=1))
+    assert desk.review(order.id, ReviewDecision.APPROVE, "", MANAGER, Read(revision=2)).status is OrderStatus.IN_REVIEW
+
+
+@pytest.mark.mission("SAFE-1")
+def test_whoever_wrote_the_terms_does_not_approve_them(desk: Desk) -> None:
+    order = in_review(desk, discount_percent="25")
+    desk.review(order.id, ReviewDecision.ASK, "mine are better", MANAGER)
+    terms = order.terms.model_copy(update={"discount_percent": Decimal(90), "spend_cap": None})
+    desk.resume(order.id, Amendment(terms=terms), MANAGER)
+    desk.run_until_it_waits(order.id)
+    with pytest.raises(Forbidden, match="terms they wrote"):
+        desk.review(order.id, ReviewDecision.APPROVE, "", MANAGER)
+
+
+@pytest.mark.fault("R19")
+@pytest.mark.parametrize("late", [MANAGER, FINANCE, LEGAL, ADMIN], ids=lambda each: each.principal.id)
+def test_who_comes_after_the_last_decision_is_told_that_it_is_over(desk: Desk, late: CallContext) -> None:
+    order = in_review(desk, discount_percent="25")
+    desk.approve(order.id)
+    with pytest.raises(Refused, match="Approved, not in review"):
+        desk.review(order.id, ReviewDecision.APPROVE, "", late)
+    desk.cancel(order.id, "no budget", REP)
+    with pytest.raises(Refused, match="Cancelled, not in review"):
+        desk.review(order.id, ReviewDecision.REJECT, "too late", late)
+    with pytest.raises(NotFound):
+        desk.review(order.id, ReviewDecision.APPROVE, "", caller("USR_stranger"))
+
+
 def test_rules_changed_meanwhile_change_no_review_under_way(desk: Desk) -> None:
     order = in_review(desk, discount_percent="25")
     only = {"name": "Board", "roles": ["Admin"], "rules": []}
@@ -255,6 +306,32 @@ def test_a_decision_that_falls_into_the_look_wins(staffed: Desk) -> None:
     desk.memory.before_commit = decide
     assert desk.watch_reviews("p1") == 0
     assert (desk.order(order.id).status, tasks(desk)) == (OrderStatus.APPROVED, {})
+
+
+def test_a_manager_who_sells_is_decided_on_by_the_one_above(staffed: Desk) -> None:
+    desk, call, now = staffed, system_call("tests"), staffed.clock.now()
+    common: dict[str, Any] = {"created_at": now, "modified_at": now}
+    place = PlaceUser(desk.table, desk.clock)
+    place.team(Team(id="TEAM_2", name="North, by the sea", parent_id="TEAM_1", **common), call)
+    for name, role in (("USR_coast", Role.SALES_REP), ("USR_lead", Role.SALES_MANAGER)):
+        place.user(User(id=name, name=name, email="", role=role, team_id="TEAM_2", **common), call)
+    account = desk.submit(desk.form(), caller("USR_coast")).order.account_id
+    form = desk.form(discount_percent="25", account_id=account)
+    lead = Principal("USR_lead", Role.SALES_MANAGER, members=frozenset({"USR_coast"}))
+    desk.run_until_it_waits(desk.submit(form, CallContext(lead, request_id="r")).order.id)
+    assert desk.watch_reviews("p1") == 1
+    assert set(tasks(desk)) == {"USR_manager"}
+
+
+@pytest.mark.fault("R17")
+def test_a_review_that_cannot_be_read_holds_no_other_up(staffed: Desk) -> None:
+    desk = staffed
+    broken, order = in_review(desk, term_months=60), in_review(desk, term_months=60)
+    row = desk.memory.rows[ORDERS.key(broken.id)]
+    desk.memory.rows[ORDERS.key(broken.id)] = replace(row, doc=row.doc.replace('"InReview"', '"Elsewhere"'))
+    assert desk.watch_reviews("p1") == 1
+    (task,) = tasks(desk).values()
+    assert order.id in task.details
 
 
 def test_a_stage_without_people_is_escalated_all_the_same(desk: Desk) -> None:
