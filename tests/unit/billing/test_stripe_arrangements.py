@@ -111,6 +111,9 @@ TOLD: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("invoice.payment_action_required", _INVOICE, "payment_action_required", {"invoice_id": "in_1"}),
     ("invoice.overdue", _INVOICE, "payment_failure", {"error_message": "not paid by its due date"}),
     ("invoice_payment.paid", _PAID, "payment_success", {"invoice_id": "in_1", "status": "payment_record"}),
+    ("customer.subscription.paused", _SUBSCRIPTION, "subscription_paused", {"subscription_id": "sub_1"}),
+    ("customer.subscription.resumed", _SUBSCRIPTION, "subscription_resumed", {"subscription_id": "sub_1"}),
+    ("customer.subscription.trial_will_end", _SUBSCRIPTION, "trial_ending", {"subscription_id": "sub_1"}),
     ("customer.subscription.pending_update_applied", _SUBSCRIPTION, "subscription_updated", {}),
     ("customer.subscription.pending_update_expired", _SUBSCRIPTION, "subscription_change_lapsed", {}),
 ]

@@ -10,7 +10,9 @@ from revops.orders.model import OrderStatus, Step
 from revops.orders.provisioning import create_once
 from revops.orders.provisioning.create_once import CreateOnce, Request
 from revops.orders.provisioning.creation import Creation
+from revops.orders.store import CREATIONS
 from revops.orders.workflow import StepTask
+from revops.table import begin
 from tests.builders.fake_stripe import FakeStripe, Mishap
 from tests.builders.orders import WORKER, Desk
 from tests.builders.provisioning_schedule import run_schedule
@@ -158,6 +160,35 @@ def test_after_a_day_the_provider_is_asked_first() -> None:
     seen = len(desk.stripe.calls)
     _provision(desk, order.id)
     assert [call for call in desk.stripe.calls[seen:] if "subscription" in call] == ["find_subscription"]
+    assert len(desk.stripe.subscriptions_of(order.id)) == 1
+
+
+@pytest.mark.fault("R10")
+@pytest.mark.parametrize(("hours", "number"), [(22, 1), (23, 2), (25, 2)])
+def test_a_key_is_left_before_the_provider_forgets_it(hours: int, number: int) -> None:
+    desk = Desk()
+    order = desk.executed()
+    _fail_once(desk, "create_subscription", Mishap.LOST_BEFORE)
+    _provision(desk, order.id)
+    desk.clock.advance(hours=hours)
+    _provision(desk, order.id)
+    assert desk.stripe.calls[-1] == f"create_subscription of:{order.id}:v{number}:subscription"
+    assert len(desk.stripe.subscriptions_of(order.id)) == 1
+
+
+@pytest.mark.fault("R9", "R10")
+def test_a_key_that_was_used_before_we_knew_of_it_leads_to_a_look() -> None:
+    """The table was brought back to a time before the first call: the first attempt that it knows of meets a saved
+    failure, behind which the subscription stands."""
+    desk = Desk()
+    order = desk.executed()
+    _fail_once(desk, "create_subscription", Mishap.FAILED_AFTER)
+    _provision(desk, order.id)
+    transaction = begin(WORKER, desk.clock.now())
+    transaction.delete(CREATIONS.key(f"SUBSCRIPTION#{order.id}"))
+    desk.table.commit(transaction)
+    _provision(desk, order.id)
+    assert desk.order(order.id).stripe_subscription_id == desk.stripe.subscriptions_of(order.id)[0]
     assert len(desk.stripe.subscriptions_of(order.id)) == 1
 
 
