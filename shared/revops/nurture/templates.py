@@ -44,6 +44,8 @@ _PLACEHOLDER = re.compile(r"\{\{\s*([a-z_]+)\s*(?:\|([^{}]*))?\}\}")
 _BRACES = re.compile(r"\{\{|\}\}")
 _HREF = re.compile(r"(<a\b[^>]*?\bhref\s*=\s*)([\"'])(.*?)\2", re.I | re.S)
 _ADDRESS = re.compile(r"https?://(?:\{\{[^{}]*\}\}|[^\s<>\"{}])+", re.I)
+_LINK = re.compile(r"://|\bwww\.|@|[\w-]\.[a-z]{2,}[/:?#]", re.I)
+_SITE = re.compile(r"[\w-]\.[a-z]{2,}", re.I)
 _ACTIVE = re.compile(r"<\s*(script|iframe|object|embed|form)\b|\bon\w+\s*=|javascript:", re.I)
 
 
@@ -161,16 +163,23 @@ class Recipient:
 
     @classmethod
     def of(cls, lead: Lead, message_id: str, to: str, templates: NurtureTemplates) -> Self:
-        """A lead as a recipient: each value on one line, without control characters."""
+        """A lead as a recipient: each value on one line, without control characters. What would lead elsewhere counts
+        as not said: anybody can fill in the form with another's address and a link for a name."""
         said = {name: getattr(lead, name) for name in FIELDS if name in Lead.model_fields}
-        said |= {
-            "full_name": f"{lead.first_name} {lead.last_name}",
-            "sender_name": templates.sender_name,
-            "sender_address": templates.sender_address,
+        said["full_name"] = f"{lead.first_name} {lead.last_name}"
+        values = {name: tidy(str(value)) for name, value in said.items()}
+        values = {name: "" if _leads_away(name, value) else value for name, value in values.items()}
+        values |= {
+            "sender_name": tidy(templates.sender_name),
+            "sender_address": tidy(templates.sender_address),
             "reference": message_id,
         }
-        values = {name: tidy(str(value)) for name, value in said.items()}
         return cls(lead.id, lead.person_id, message_id, to, values)
+
+
+def _leads_away(name: str, value: str) -> bool:
+    """Whether mail programs would make a link of a value. A company may be called after its site, a person not."""
+    return bool(_LINK.search(value) or (name.endswith("_name") and _SITE.search(value)))
 
 
 def write_mail(

@@ -73,6 +73,30 @@ def test_a_name_cannot_start_a_header(name: str) -> None:
     assert set(message_from_string(f"Subject: {mail.subject}\nTo: {mail.to}\n\nx").keys()) == {"Subject", "To"}
 
 
+@pytest.mark.fault("S15", "S23")
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"first_name": "You won https://evil.example/prize"}, "Hi there of Nordlicht GmbH"),
+        ({"first_name": "Prizes at evil.example"}, "Hi there of Nordlicht GmbH"),
+        ({"first_name": "WWW.EVIL.EXAMPLE"}, "Hi there of Nordlicht GmbH"),
+        ({"company": "evil.example/prize"}, "Hi Asha of yours"),
+        ({"company": "Ask help@evil.example"}, "Hi Asha of yours"),
+        ({"company": "Nordlicht.example"}, "Hi Asha of Nordlicht.example"),
+        ({"first_name": "J. R."}, "Hi J. R. of Nordlicht GmbH"),
+    ],
+)
+def test_nobody_else_is_sent_a_link_by_way_of_the_form(said: dict[str, str], shown: str) -> None:
+    lead = Nurture().lead(first_name="Asha", company="Nordlicht GmbH").model_copy(update=said)
+    to = Recipient.of(lead, "MSG_1", "a@b.example", NurtureTemplates())
+    line = "Hi {{first_name|there}} of {{company|yours}}"
+    mail = write_mail(MailTemplate(subject=line, html=f"<p>{line}</p>"), FOOTER, to, NamedLinks(), "en")
+    assert mail.subject == shown
+    assert f"<p>{shown}</p>" in mail.html
+    assert write_line(line, to) == shown
+
+
+@pytest.mark.fault("S15")
 def test_a_value_is_escaped_for_the_place_it_stands_in() -> None:
     name = '"><script>alert(1)</script>&{{company}}'
     mail = written(
