@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO
 from xml.parsers import expat
 
-from revops.channels.imports.sheets import unreadable
+from revops.channels.imports.sheets import MAX_CELL, unreadable
 from revops.kernel import Invalid
 
 MAX_ENTRIES = 2_000
@@ -23,6 +23,8 @@ MAX_UNPACKED = 600_000_000
 """Bytes of the whole workbook, unpacked."""
 MAX_SIDE_PART = 150_000_000
 """Bytes of its texts, unpacked, and of any part that is no sheet."""
+MAX_TEXTS = 4_000_000
+"""Shared texts; where each begins is in memory."""
 MAX_RATIO = 200
 """Times that a part may grow when unpacked; sheets of short numbers grow some forty times."""
 _SMALL = 1_000_000
@@ -218,7 +220,7 @@ class SharedTexts:
     def fill(self, stream: IO[bytes]) -> None:
         """Reads the part that holds them: runs of rich text are joined, readings of characters left out."""
         words: list[str] = []
-        state = {"text": False, "reading": 0}
+        state = {"text": False, "reading": 0, "length": 0}
 
         def start(name: str, _: dict[str, str]) -> None:
             if name == "rPh":
@@ -233,8 +235,16 @@ class SharedTexts:
                 written = self._file.write("".join(words).encode("utf-8", "replace"))
                 self._starts.append(self._starts[-1] + written)
                 words.clear()
+                state["length"] = 0
+                if len(self._starts) > MAX_TEXTS:
+                    raise unreadable("workbook-size", f"more than {MAX_TEXTS} texts", _ACCEPTED)
 
-        for _ in parse(stream, start, end, lambda part: words.append(part) if state["text"] else None):
+        def text(part: str) -> None:
+            if state["text"] and state["length"] <= MAX_CELL:  # one character more says that it is too large
+                words.append(part)
+                state["length"] += len(part)
+
+        for _ in parse(stream, start, end, text):
             continue
 
     def close(self) -> None:

@@ -86,7 +86,7 @@ class _SheetXml:
         self._notes: list[tuple[int, str]] = []
         self._problem: FieldIssue | None = None
         self._kind = self._style = ""
-        self._column = 0
+        self._column = self._count = 0
         self._formula = self._valued = False
         self._words: list[str] = []
         self._length = 0
@@ -108,7 +108,7 @@ class _SheetXml:
         elif name == "row":
             said = attributes.get("r", "")
             self._number = max(self._number + 1, int(said) if said.isdecimal() and len(said) < 9 else 0)
-            self._cells, self._notes, self._problem, self._column = [], [], None, 0
+            self._cells, self._notes, self._problem, self._column, self._count = [], [], None, 0, 0
         elif name == "rPh":
             self._reading += 1
 
@@ -128,6 +128,11 @@ class _SheetXml:
             self._reading -= 1
 
     def _begin_cell(self, attributes: dict[str, str]) -> None:
+        self._count += 1
+        if self._count > _WIDEST:
+            raise unreadable(
+                "workbook", f"row {self._number} has more than {_WIDEST} cells", "a workbook that Excel opens"
+            )
         letters = _LETTERS.match(attributes.get("r", ""))
         self._column = _place(letters.group()) if letters else self._column + 1
         self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")

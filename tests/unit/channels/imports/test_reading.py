@@ -231,6 +231,7 @@ def misplaced(content: bytes) -> bytes:
     return content[:where] + begins.to_bytes(4, "little") + content[where + 4 :]
 
 
+_FORMULA = b"<c r='A1'><f/></c>"
 _LAUGHS = b"<!DOCTYPE x [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'>]><sst><si><t>&b;</t></si></sst>"
 
 
@@ -251,6 +252,7 @@ _LAUGHS = b"<!DOCTYPE x [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'>]><sst><si><t
         (with_part("xl/styles.xml", b"<styleSheet><numFmt numFmtId='x'/></styleSheet>"), "workbook"),
         (with_part("xl/worksheets/sheet1.xml", b"<worksheet/>"), "header"),
         (misplaced(workbook(ROWS)), "workbook"),
+        (with_part("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row>" + _FORMULA * 20_000), "workbook"),
     ],
     ids=[
         "ole",
@@ -266,6 +268,7 @@ _LAUGHS = b"<!DOCTYPE x [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;'>]><sst><si><t
         "style",
         "empty",
         "misplaced",
+        "cells",
     ],
 )
 def test_what_is_no_sound_workbook_is_refused_at_once(content: bytes, rule: str) -> None:
@@ -279,6 +282,21 @@ def test_what_is_no_sound_workbook_is_refused_at_once(content: bytes, rule: str)
     assert refused.value.issues[0].rule == rule
     assert peak < 64 << 20
     assert time.thread_time() - started < 1
+
+
+@pytest.mark.fault("S12")
+def test_texts_without_number_or_end_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("revops.channels.imports.workbook.MAX_TEXTS", 1_000)
+    with pytest.raises(Invalid) as refused:
+        xlsx_rows(with_part("xl/sharedStrings.xml", b"<sst>" + b"<si/>" * 2_000 + b"</sst>"))
+    assert refused.value.issues[0].rule == "workbook-size"
+    endless = b"<sst><si><t>E-Mail</t></si><si><t>Phone</t></si><si>" + b"<t>ab</t>" * 100_000 + b"</si></sst>"
+    tracemalloc.start()
+    _, rows = xlsx_rows(with_part("xl/sharedStrings.xml", endless))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [row.problem.rule if row.problem else "" for row in rows] == ["cell-size"]
+    assert peak < 5_000_000
 
 
 @pytest.mark.fault("S12")
