@@ -1,8 +1,12 @@
 """Countries as people write them → ISO 3166-1 alpha-2, and where consent is a duty.
 
 Names are listed for the regions whose rules depend on the country; any alpha-2 code that a phone library knows is
-accepted as it is.
+accepted as it is. To those regions belong parts of their countries that have a code of their own.
 """
+
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
 
 _NAMES = {
     "el": "GR", "aut": "AT", "bel": "BE", "bgr": "BG", "hrv": "HR", "cyp": "CY", "cze": "CZ", "dnk": "DK", "est": "EE",
@@ -62,9 +66,66 @@ EU_EEA_UK = frozenset(
         "LI",
         "NO",
         "GB",
+        "AX",
+        "GF",
+        "GP",
+        "MF",
+        "MQ",
+        "RE",
+        "YT",
     ]
 )
 """Where a lead that we collect needs a consent (CAP-9)."""
+
+_IN_OTHER_LANGUAGES = {
+    "AT": "oesterreich, autriche, oostenrijk, rakousko, ausztria, østrig, österrike",
+    "BE": "belgien, bélgica, belgio, belgia",
+    "BG": "bulgarien, bulgarie, българия, bulgarije",
+    "CY": "zypern, chypre, chipre, cipro, κύπρος, kıbrıs",
+    "CZ": "tschechien, tschechische republik, tchéquie, république tchèque, chequia, cechia, česká republika, czechy",
+    "DE": "allemagne, alemania, germania, duitsland, niemcy, německo, tyskland, alemanha, bundesrepublik deutschland",
+    "DK": "dänemark, danemark, dinamarca, danimarca, denemarken",
+    "EE": "estland, estonie, eesti, viro",
+    "ES": "spanien, espagne, spagna, spanje, espanha, hiszpania",
+    "FI": "finnland, finlande, finlandia",
+    "FR": "frankreich, francia, frankrijk, frança, francja, frankrike, frankrig",
+    "GB": "vereinigtes königreich, großbritannien, grossbritannien, royaume-uni, royaume uni, reino unido, "
+    "regno unito, verenigd koninkrijk, gran bretaña, wielka brytania, the united kingdom",
+    "GR": "griechenland, grèce, grecia, griekenland, ελλάδα, ελλάς, hellas",
+    "HR": "kroatien, croatie, croacia, croazia, kroatië",
+    "HU": "ungarn, hongrie, hungría, ungheria, hongarije, węgry",
+    "IE": "irland, irlande, irlanda, ierland",
+    "IS": "island, islande, islandia, islanda",
+    "IT": "italien, italie, italië, włochy",
+    "LI": "fürstentum liechtenstein",
+    "LT": "litauen, lituanie, lituania, lietuva, litwa",
+    "LU": "luxemburg, luxemburgo, lussemburgo, lëtzebuerg, groussherzogtum lëtzebuerg",
+    "LV": "lettland, lettonie, letonia, lettonia, latvija, łotwa",
+    "MT": "malte",
+    "NL": "niederlande, pays-bas, pays bas, países bajos, paesi bassi, holandia, nederländerna",
+    "NO": "norwegen, norvège, noruega, norvegia, noorwegen, noreg",
+    "PL": "polen, pologne, polonia",
+    "PT": "portogallo, portugalia",
+    "RO": "rumänien, roumanie, rumanía, rumunia, roemenië",
+    "SE": "schweden, suède, suecia, svezia, zweden, szwecja",
+    "SI": "slowenien, slovénie, eslovenia, słowenia",
+    "SK": "slowakei, slovaquie, eslovaquia, slovacchia, slowakije, slovenská republika, słowacja",
+    "AX": "åland", "GF": "guyane", "GP": "guadeloupe", "MQ": "martinique", "RE": "réunion, la réunion", "YT": "mayotte",
+    "CH": "schweiz, suisse, svizzera, suiza, zwitserland",
+}  # fmt: skip
+"""What those countries call each other."""
+
+
+@cache
+def _by_name() -> Mapping[str, str]:
+    more = ((name, code) for code, names in _IN_OTHER_LANGUAGES.items() for name in names.split(", "))
+    return {_spelled(name): code for name, code in (*_NAMES.items(), *more)}
+
+
+def _spelled(name: str) -> str:
+    """A name without accents and case: people type them or leave them out."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return " ".join("".join(char for char in letters if unicodedata.category(char) != "Mn").split()).rstrip(".")
 
 
 def country_code(text: str) -> str:
@@ -74,4 +135,4 @@ def country_code(text: str) -> str:
     wanted = text.strip()
     if len(wanted) == 2 and wanted.upper() in phonenumbers.SUPPORTED_REGIONS:
         return wanted.upper()
-    return _NAMES.get(wanted.casefold().rstrip("."), "")
+    return _by_name().get(_spelled(wanted), "")
