@@ -69,6 +69,22 @@ def openapi() -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
+    return _plainly_named(document)
+
+
+def _plainly_named(document: dict[str, Any]) -> dict[str, Any]:
+    """The same document. Where two models share a name, their schemas are told apart by their parts of the product, not
+    by the modules they stand in."""
+    schemas = document["components"]["schemas"]
+    for long in [name for name in schemas if "__" in name]:
+        _, *path, name = long.split("__")
+        part = path[1] if path[0] == "api" else path[0]
+        short = part.removesuffix("_views").title().replace("_", "") + name
+        if short in schemas:
+            raise ValueError(f"two schemas would be named {short}")
+        schemas[short] = schemas.pop(long)
+        document = json.loads(json.dumps(document).replace(f'schemas/{long}"', f'schemas/{short}"'))
+        schemas = document["components"]["schemas"]
     return document
 
 

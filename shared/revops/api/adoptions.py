@@ -75,7 +75,7 @@ class CandidateView(_Model):
 class AdoptionView(_Model):
     """A plan."""
 
-    id: str
+    id: str = Field(examples=["ADO_2K7QF0X9M4T8"])
     version: int
     created_at: AwareDatetime
     requested_by: str

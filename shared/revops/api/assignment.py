@@ -17,7 +17,9 @@ class ResponseTimesView(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
     touched: int = Field(description="Leads whose owner has been in touch")
-    average_seconds: int | None = Field(description="From creation to first touch; null when none was touched")
+    average_seconds: int | None = Field(
+        examples=[1260], description="From creation to first touch; null when none was touched"
+    )
     in_time: int = Field(description="Of the leads with a target, touched by then")
     missed: int = Field(description="Of the leads with a target, not touched by then")
 

@@ -51,6 +51,7 @@ def add_esign_webhook_routes(api: Api, use: EsignWebhooks) -> None:
         "/webhooks/adobe-sign",
         "Adobe Sign's verification of intent: our client id, for who sends it",
         tag="webhooks",
+        example={"xAdobeSignClientId": "CBJCHBCAABAA2kQ7"},
         errors=(403,),
         security=[],
         plain=True,
@@ -64,6 +65,7 @@ def add_esign_webhook_routes(api: Api, use: EsignWebhooks) -> None:
         "Adobe Sign's notifications, answered with our client id; each is stored once, and only what it is about is "
         "taken from it",
         tag="webhooks",
+        example={"xAdobeSignClientId": "CBJCHBCAABAA2kQ7"},
         errors=(403, 413),
         security=[],
         plain=True,

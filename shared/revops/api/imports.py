@@ -90,7 +90,7 @@ class ResultView(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    url: str
+    url: str = Field(examples=["https://bucket.example/results/IMP_2K7QF0X9M4T8.csv?X-Amz-Signature=…"])
 
 
 @dataclass(frozen=True, slots=True)

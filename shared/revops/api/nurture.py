@@ -104,7 +104,7 @@ class PreviewView(BaseModel):
 
     language: str
     to: str
-    subject: str
+    subject: str = Field(examples=["What Hafenlicht GmbH could do next"])
     text: str
     html: str
     headers: dict[str, str]

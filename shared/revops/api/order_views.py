@@ -193,7 +193,7 @@ class OrderLine(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    id: str
+    id: str = Field(examples=["ORD_2K7QF0X9M4T8"])
     kind: OrderKind
     amends: str
     revision: int
@@ -296,7 +296,7 @@ class LinkView(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    url: str
+    url: str = Field(examples=["https://bucket.example/orders/ORD_2K7QF0X9M4T8/1.pdf?X-Amz-Signature=…"])
     seconds: int
     sha256: str
     size: int

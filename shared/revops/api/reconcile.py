@@ -140,7 +140,7 @@ class TotalView(_Model):
 class ReconciliationView(_Model):
     """A run. `totals` is None for who may only read some accounts."""
 
-    id: str
+    id: str = Field(examples=["REC_2K7QF0X9M4T8"])
     version: int
     created_at: AwareDatetime
     requested_by: str

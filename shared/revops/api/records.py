@@ -26,7 +26,7 @@ class AuditView(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
     entries: list[AuditEntry]
-    faults: list[str] = Field(default_factory=list)
+    faults: list[str] = Field(default_factory=list, examples=[["version 4: the entry was altered"]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from revops.api.sales_views import (
+    AccountStatementView,
     CreditListView,
     CreditRequestView,
     CreditView,
@@ -17,7 +18,6 @@ from revops.api.sales_views import (
     PaymentView,
     SalesOrderListView,
     SalesOrderView,
-    StatementView,
     shown,
 )
 from revops.kernel import Invalid
@@ -115,11 +115,11 @@ def _add_reading(api: Api, use: SalesUseCases) -> None:
         "/api/v1/accounts/{account_id}/statement",
         "What an account was billed, paid, was credited and owes, by currency and entry by entry",
         tag=TAG,
-        model=StatementView,
+        model=AccountStatementView,
         errors=_READ,
     )
-    def get_statement(account_id: str, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> StatementView:
-        return StatementView.of(use.read.statement(account_id, limit, api.user_call()))
+    def get_statement(account_id: str, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> AccountStatementView:
+        return AccountStatementView.of(use.read.statement(account_id, limit, api.user_call()))
 
 
 def _add_entering(api: Api, use: SalesUseCases) -> None:

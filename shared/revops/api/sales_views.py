@@ -158,7 +158,7 @@ class PaymentListView(_View):
 class CreditView(_View):
     """A credit note or a refund."""
 
-    id: str
+    id: str = Field(examples=["CRD_2K7QF0X9M4T8"])
     version: int
     kind: CreditKind
     source: Source
@@ -187,7 +187,7 @@ class CreditListView(_View):
 class CreditRequestView(_View):
     """A credit that Stripe was asked for: `Requested` until Stripe made it (`remote_id`) or refused (`refusal`)."""
 
-    id: str
+    id: str = Field(examples=["CRQ_2K7QF0X9M4T8"])
     version: int
     kind: CreditKind
     account_id: str
@@ -229,10 +229,10 @@ class EntryView(_View):
     balance: int
 
 
-class StatementView(_View):
+class AccountStatementView(_View):
     """An account's statement, its latest entries first."""
 
-    account_id: str
+    account_id: str = Field(examples=["ACC_2K7QF0X9M4T8"])
     totals: list[TotalsView]
     entries: list[EntryView]
     left_out: int = Field(description="Older entries that are counted and not shown")
@@ -254,7 +254,7 @@ class RenewalEventView(_View):
 class RenewalView(_View):
     """The end of a term and what comes after it; `amount` is what the term is worth, in minor units."""
 
-    id: str
+    id: str = Field(examples=["REN_2K7QF0X9M4T8_20270101"])
     version: int
     account_id: str
     owner_id: str
@@ -302,7 +302,7 @@ class SignalView(_View):
 class UpsellView(_View):
     """A deal that was opened because an account looks ready for more."""
 
-    id: str
+    id: str = Field(examples=["UPS_2K7QF0X9M4T8"])
     account_id: str
     owner_id: str
     opportunity_id: str

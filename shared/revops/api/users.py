@@ -17,7 +17,7 @@ class UserView(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    id: str
+    id: str = Field(examples=["8f2c1d9e-5b7a-4c3e-9f10-2a6b8d4e7c11"])
     name: str
     role: Role
     team_id: str

@@ -189,7 +189,7 @@ class ContactView(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    id: str
+    id: str = Field(examples=["CON_2K7QF0X9M4T8"])
     version: int
     person_id: str
     account_id: str

@@ -80,7 +80,7 @@ class Cancellation(Entity):
     what stood in the way of the wish."""
 
     customer_id: str
-    subscription_id: str
+    subscription_id: str = Field(examples=["sub_1QyB2c"])
     mode: Mode
     reason: str = ""
     feedback: Feedback | None = None

@@ -12,7 +12,7 @@ our own usage ledger. A new report is told by mail (`MeterErrorsReported`).
 import hashlib
 from datetime import datetime
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from revops.access import Policy, Resource
 from revops.billing.ports import MeterErrors, StripeEvent
@@ -25,7 +25,7 @@ class MeterReport(Entity):
     `codes` are Stripe's own with how many events each stopped; `samples` identify a few of the requests."""
 
     event_id: str
-    meter_id: str = ""
+    meter_id: str = Field(default="", examples=["mtr_1QyB2c"])
     summary: str = ""
     window_start: AwareDatetime | None = None
     window_end: AwareDatetime | None = None

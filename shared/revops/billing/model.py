@@ -134,7 +134,7 @@ class Customer(Entity):
     owner_id: str = ""
     payers: tuple[str, ...] = Field(description="Stripe customers; for a payment without one, its payment intent")
     membership_status: MembershipStatus
-    membership_reason: str
+    membership_reason: str = Field(examples=["a subscription is active"])
     changes_at: AwareDatetime | None = None
     plan: str = ""
     plan_id: str = ""
@@ -254,7 +254,7 @@ class AssetLink(Entity):
     gave it says; an older word never replaces a newer one."""
 
     customer_id: str
-    asset_id: str
+    asset_id: str = Field(examples=["flat-17"])
     name: str = ""
     approval: AssetApproval
     link_status: LinkStatus

@@ -116,7 +116,7 @@ class Resync(Entity):
     """A resync of one customer or of everybody. `place` is the last customer that was looked at, in the walk over the
     shards; `refused` names some of those that Stripe would not answer for, with its reason."""
 
-    requested_by: str
+    requested_by: str = Field(examples=["system:operate"])
     customer_id: str = ""
     per_minute: int = 300
     status: ResyncStatus = ResyncStatus.RUNNING

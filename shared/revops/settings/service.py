@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from revops.access import Policy, Resource
 from revops.audit import changes_between
@@ -31,7 +31,7 @@ class SettingsPlan(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    name: str
+    name: str = Field(examples=["membership"])
     current_version: int
     differences: list[SettingsDifference]
     preview: list[str]
@@ -42,7 +42,7 @@ class SettingsView(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    name: str
+    name: str = Field(examples=["membership"])
     version: int
     content: dict[str, Any]
 

@@ -1,4 +1,5 @@
-"""What the API's description shows as an example: there is one of every body, and the whole ones are what it takes."""
+"""What the API's description shows as an example: every body and answer has one, and the whole ones are what the
+schema takes."""
 
 import json
 from collections.abc import Iterator
@@ -39,6 +40,25 @@ def _shows_one(node: Any, seen: frozenset[str] = frozenset()) -> bool:
 @pytest.mark.parametrize("route", _BODIES)
 def test_every_body_has_an_example(route: str) -> None:
     assert _shows_one(_BODIES[route])
+
+
+def _answers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every answer in JSON, problems too, and what it says of its content; the description itself has no shape here."""
+    for path, methods in _DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                kinds = [each for each in answer.get("content", {}) if each.endswith("json")]
+                if kinds and path != "/api/v1/openapi.json":
+                    yield f"{method} {path} {status}", answer["content"][kinds[0]]
+
+
+def test_every_answer_has_an_example() -> None:
+    assert not [where for where, content in _answers() if not _shows_one(content)]
+
+
+def test_every_schema_has_the_name_of_one_thing() -> None:
+    """Two models of one name would show the modules they stand in."""
+    assert not [name for name in _SCHEMAS if "__" in name]
 
 
 def _whole() -> Iterator[tuple[str, dict[str, Any], Any]]:

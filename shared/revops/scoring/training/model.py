@@ -72,7 +72,7 @@ class Report(BaseModel):
 
     at: AwareDatetime
     verdict: Verdict
-    why: str
+    why: str = Field(examples=["42 conversions; a model needs 100"])
     leads: int
     conversions: int
     needed: int
