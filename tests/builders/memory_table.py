@@ -7,7 +7,6 @@ DynamoDB's wire; tests/integration holds both implementations to one contract.
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from revops.table import (
     ABSENT,
@@ -31,7 +30,8 @@ from revops.table.shards import row_position
 
 
 def _copy(row: Row) -> Row:
-    return replace(row, index=dict(row.index), counters=dict(row.counters))
+    index, counters = dict(row.index), dict(row.counters)
+    return Row(row.pk, row.sk, row.kind, row.version, row.doc, index, counters, row.ttl, row.stamp)
 
 
 class MemoryTable:
@@ -52,13 +52,15 @@ class MemoryTable:
         return [self.get(key, consistent) for key in keys]
 
     def query(self, query: Query) -> Page:
-        with self._lock:
-            entries = list(self._partitions.get((query.index or "", query.pk), ()))
         low = query.begins or query.low
-        start = bisect_left(entries, (low, Key("", ""))) if low else 0
         top = query.begins + "\U0010ffff" if query.begins else query.high
-        end = bisect_right(entries, (top, Key("\U0010ffff", ""))) if top else len(entries)
-        chosen = entries[start:end]
+        with self._lock:
+            entries = self._partitions.get((query.index or "", query.pk))
+            if not entries:
+                return Page([], "")
+            start = bisect_left(entries, (low, Key("", ""))) if low else 0
+            end = bisect_right(entries, (top, Key("\U0010ffff", ""))) if top else len(entries)
+            chosen = entries[start:end]
         if query.descending:
             chosen.reverse()
         if query.after:
@@ -74,11 +76,12 @@ class MemoryTable:
     def commit(self, transaction: Transaction) -> None:
         transaction.verify()
         self.before_commit(transaction)
+        keys = transaction.keys()
         with self._lock:
             failures = [
                 Failure(position, key, _copy(row) if (row := self.rows.get(key)) else None)
-                for position, operation in enumerate(transaction.operations)
-                if not self._holds(operation, key := transaction.keys()[position])
+                for position, (operation, key) in enumerate(zip(transaction.operations, keys, strict=True))
+                if not self._holds(operation, key)
             ]
             if failures:
                 raise ConditionFailed(failures)
@@ -115,14 +118,15 @@ class MemoryTable:
         before = self.rows.pop(key, None)
         if before is not None:
             for partition, entry in _entries(before):
-                self._partitions[partition].remove(entry)
+                entries = self._partitions[partition]
+                del entries[bisect_left(entries, entry)]
         if after is not None:
             self.rows[key] = after
             for partition, entry in _entries(after):
                 insort(self._partitions.setdefault(partition, []), entry)
         if before is not None or after is not None:
             sequence = f"{len(self.changes) + 1:021d}"
-            self.changes.append(Change(sequence, _copy(before) if before else None, _copy(after) if after else None))
+            self.changes.append(Change(sequence, before, after))  # a stored row is never changed, only replaced
 
 
 def _entries(row: Row) -> list[tuple[tuple[str, str], tuple[str, Key]]]:

@@ -84,7 +84,10 @@ class Baton:
             self._ended.release()
 
     def _anyone(self) -> str:
-        awake = [name for name in self._alive if self._asleep.get(name, 0) <= self._turns] or self._alive
+        awake = self._alive
+        if self._asleep:
+            self._asleep = {name: until for name, until in self._asleep.items() if until > self._turns}
+            awake = [name for name in self._alive if name not in self._asleep] or self._alive
         return awake[self._rng.randrange(len(awake))]
 
     def _hand_to(self, name: str) -> None:

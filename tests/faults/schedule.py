@@ -1,12 +1,15 @@
 """Running one seed, shrinking one that fails."""
 
+import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 from unittest.mock import patch
 
+from revops.table import EntityKind, Row
 from tests.builders.dynoxide import DynoxideServer
 from tests.faults.actors import actors_later, actors_of
 from tests.faults.invariants import violations
@@ -38,8 +41,13 @@ class Outcome:
 
 def run(plan: Plan, server: DynoxideServer | None = None, prepare: Prepare = lambda _: None) -> Outcome:
     """Runs a schedule to its rest and looks at the invariants. `prepare` plants a bug."""
+    with silent_logs(), _read_once(), _uncollected():
+        return _run(plan, server, prepare)
+
+
+def _run(plan: Plan, server: DynoxideServer | None, prepare: Prepare) -> Outcome:
     started = time.perf_counter()
-    with silent_logs(), World(plan, server) as world:
+    with World(plan, server) as world:
         prepare(world)
         actors = actors_of(world)
         world.baton.run(actors)
@@ -67,13 +75,43 @@ def run(plan: Plan, server: DynoxideServer | None = None, prepare: Prepare = lam
 @contextmanager
 def silent_logs() -> Iterator[None]:
     """A killed Lambda logs nothing, and thousands of failing batches would log too much."""
+
+    def silence(*_: object, **__: object) -> None:
+        return
+
     with (
-        patch("revops.platform.batch.log"),
-        patch("revops.platform.batch.log_error"),
-        patch("revops.platform.jobs.log"),
-        patch("revops.platform.stream.log_error"),
+        patch("revops.platform.batch.log", silence),
+        patch("revops.platform.batch.log_error", silence),
+        patch("revops.platform.jobs.log", silence),
+        patch("revops.platform.stream.log_error", silence),
     ):
         yield
+
+
+@contextmanager
+def _read_once() -> Iterator[None]:
+    """A document is decoded once in a schedule, whoever reads it: decoding is pure and entities are frozen."""
+    decode, known = EntityKind.load, dict[tuple[str, str], Any]()
+
+    def load(self: EntityKind[Any], row: Row) -> Any:
+        name = (self.kind, row.doc)
+        found = known.get(name)
+        if found is None:
+            found = known[name] = decode(self, row)
+        return found
+
+    with patch.object(EntityKind, "load", load):
+        yield
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A world becomes garbage all at once when its schedule is over; there is nothing to look for before."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def shrink(outcome: Outcome, again: Callable[[Plan], Outcome], budget: int = 120) -> Outcome:

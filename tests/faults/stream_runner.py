@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from revops.kernel import Clock
-from revops.table import Change, Key, Row
+from revops.table import Change, Key
 
 Record = Mapping[str, Any]
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
@@ -47,15 +47,28 @@ def key_of(record: Record) -> Key:
     return Key(keys["pk"]["S"], keys["sk"]["S"])
 
 
-def kind_of(record: Record) -> str:
+def image_of(record: Record) -> Mapping[str, Any]:
+    """The row of a record as it stands, or as it stood last."""
     body = record["dynamodb"]
-    image = body.get("NewImage") or body.get("OldImage") or {}
-    return Row.from_raw(image).kind if image else ""
+    image: Mapping[str, Any] = body.get("NewImage") or body.get("OldImage") or {}
+    return image
+
+
+def kind_of(record: Record) -> str:
+    kind: Mapping[str, str] = image_of(record).get("kind", {})
+    return kind.get("S", "")
+
+
+def version_of(record: Record) -> int:
+    return int(image_of(record)["v"]["N"])
+
+
+FILTERED = frozenset({"AUDIT", "ROLLUP"})
 
 
 def passes_filter(record: Record) -> bool:
     """The mapping's filter: audit and rollup rows do not come back in."""
-    return kind_of(record) not in ("AUDIT", "ROLLUP")
+    return kind_of(record) not in FILTERED
 
 
 @dataclass(frozen=True, slots=True)

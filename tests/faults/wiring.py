@@ -89,8 +89,8 @@ class MemoryScan:
 
     def scan(self, after: str, limit: int) -> Page:
         self._turn("scan")
-        names = sorted(f"{key.pk}\0{key.sk}" for key in self._table.rows)
-        chosen = [name for name in names if name > after][:limit]
+        names = (f"{key.pk}\0{key.sk}" for key in self._table.rows)
+        chosen = sorted(name for name in names if name > after)[:limit]
         found = self._table.get_many([Key(*name.split("\0")) for name in chosen])
         rows: list[Row] = [row for row in found if row is not None]
         return Page(rows, chosen[-1] if len(chosen) == limit else "")

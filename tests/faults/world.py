@@ -14,6 +14,7 @@ transactions that touch one item at the same moment cancel each other, as Dynamo
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -31,13 +32,13 @@ from tests.builders.dynoxide import DynoxideServer
 from tests.builders.memory_table import MemoryTable
 from tests.faults import contracts, outbound
 from tests.faults.baton import Baton
-from tests.faults.stream_runner import Record, SourceMapping, StreamRunner, key_of, record_of
+from tests.faults.stream_runner import FILTERED, Record, SourceMapping, StreamRunner, key_of, record_of, version_of
 from tests.faults.table import FaultyTable, ItemLocks, WireFaults
 from tests.faults.trouble import Killed, Trouble
 from tests.faults.wiring import ADMIN, RACES, BenchWiring, MemoryScan, Outside
 
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-_TICK_MS = 4
+_TICK = timedelta(milliseconds=4)
 _TIMEOUT = timedelta(seconds=60)
 """How long an invocation may take; template.yaml sets it, and leases and visibility are reckoned against it."""
 
@@ -108,6 +109,7 @@ class World:
         self.locks = ItemLocks(plan.locks)
         self.history: list[Change] = []
         self._rows: dict[Key, Row] = {}
+        self._kinds: dict[str, dict[Key, Row]] = defaultdict(dict)
         self._began: dict[str, datetime] = {}
         self.timeouts: list[str] = []
         self.outside = Outside(self.clock, random.Random(plan.seed * 3 + 2), self.trouble, self.turn)
@@ -174,7 +176,7 @@ class World:
     def turn(self, site: str) -> None:
         """Every call that crosses a port comes through here."""
         self.steps += 1
-        self.clock.advance(milliseconds=_TICK_MS)
+        self.clock.moment += _TICK
         if self.baton.holder and self.plan.trace:
             self.trace.append(f"{self.baton.holder:<16} {site}")
         self.baton.turn()
@@ -227,14 +229,15 @@ class World:
 
     def pump(self) -> None:
         """What was committed reaches the stream."""
-        records = self._source.fresh(self.clock.now())
-        for record in records:
-            change = parse_record(record)
+        changes, records = self._source.fresh(self.clock.now())
+        for change in changes:
             self.history.append(change)
-            if change.after is None:
-                self._rows.pop(change.key, None)
+            key, row = change.key, change.after
+            if row is None:
+                self._rows.pop(key, None)
+                self._kinds[change.kind].pop(key, None)
             else:
-                self._rows[change.key] = change.after
+                self._rows[key] = self._kinds[row.kind][key] = row
         self.relay.offer(records)
         self.rollups.offer(records)
 
@@ -250,7 +253,7 @@ class World:
         """The sweeper is about to look: whatever the relay has not worked through yet may get a gap entry."""
         self.pump()
         for record in (*self.relay.unread(), *self.relay.failed, *self.diary.trimmed):
-            self.diary.late.add((key_of(record), parse_record(record).row.version))
+            self.diary.late.add((key_of(record), version_of(record)))
 
     # -- looking at the outcome ------------------------------------------------------------------------------------
 
@@ -260,7 +263,8 @@ class World:
         return self._rows
 
     def rows_of(self, kind: str) -> list[Row]:
-        return [row for row in self.rows().values() if row.kind == kind]
+        self.pump()
+        return list(self._kinds[kind].values())
 
 
 class _MemoryStream:
@@ -268,10 +272,11 @@ class _MemoryStream:
         self._table = table
         self._seen = 0
 
-    def fresh(self, at: datetime) -> list[Record]:
+    def fresh(self, at: datetime) -> tuple[list[Change], list[Record]]:
+        """What changed since the last look, and its records but for those that no mapping lets in."""
         changes = self._table.changes[self._seen :]
         self._seen = len(self._table.changes)
-        return [record_of(change, at) for change in changes]
+        return changes, [record_of(change, at) for change in changes if change.kind not in FILTERED]
 
 
 class _DynoxideStream:
@@ -283,7 +288,7 @@ class _DynoxideStream:
         self._arn = streams[0]["StreamArn"]
         self._iterators: dict[str, str] = {}
 
-    def fresh(self, at: datetime) -> list[Record]:
+    def fresh(self, at: datetime) -> tuple[list[Change], list[Record]]:
         found: list[Record] = []
         shards = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
         for shard in shards:
@@ -299,7 +304,8 @@ class _DynoxideStream:
                 if not answer["Records"]:
                     break
                 found += answer["Records"]
-        return [record for record in found if parse_record(record).is_same is False]
+        parsed = [(change, record) for record in found if not (change := parse_record(record)).is_same]
+        return [change for change, _ in parsed], [record for _, record in parsed]
 
 
 def _place(error: BaseException) -> str:
