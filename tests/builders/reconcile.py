@@ -58,6 +58,8 @@ class Terms:
     days_until_due: int = 30
     created: int = 0
     ended_at: int = 0
+    paused: str = ""
+    discounts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -109,6 +111,8 @@ class Shelf(FakeStripe):
             items=tuple(map(self._seen_item, live.items)),
             automatic=terms.automatic,
             days_until_due=0 if terms.automatic else terms.days_until_due,
+            paused=terms.paused,
+            discounts=terms.discounts,
             cancel_at=live.cancel_at,
             ended_at=terms.ended_at,
             schedule_id=live.schedule_id,

@@ -6,6 +6,7 @@ Every request is checked against Stripe's own contract where that is at hand; a 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -127,6 +128,17 @@ def test_drifts_are_found_and_repaired_at_stripe(shop: Shop) -> None:
     assert {each.state for each in done} == {S.REPAIRED}, [each.result for each in done]
     assert shop.bench.found() == []
     assert sorted(shop.items(order), key=str) == sorted(agreed, key=str)
+
+
+def test_what_somebody_paused_or_discounted_is_seen(shop: Shop) -> None:
+    order = shop.sold()
+    coupon = shop.client.v1.coupons.create({"percent_off": Decimal(50), "duration": "forever"})
+    shop.update(order, pause_collection={"behavior": "void"}, discounts=[{"coupon": coupon.id}])
+    found = {each.finding.kind: each.finding for each in shop.bench.found()}
+    assert set(found) == {D.PAUSED, D.DISCOUNT}
+    assert (found[D.PAUSED].actual, found[D.DISCOUNT].actual.startswith("di_")) == ("void", True)
+    shop.update(order, pause_collection="", discounts="")
+    assert shop.bench.found() == []
 
 
 @pytest.mark.mission("ORD-4")

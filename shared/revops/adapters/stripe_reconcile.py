@@ -90,6 +90,8 @@ class StripeBooks:
             items=items,
             automatic=found.collection_method == "charge_automatically",
             days_until_due=found.days_until_due or 0,
+            paused=_paused(found),
+            discounts=_discounts(found),
             cancel_at=found.cancel_at or 0,
             cancel_at_period_end=bool(found.cancel_at_period_end),
             ended_at=found.ended_at or 0,
@@ -233,6 +235,17 @@ def _item_params(repair: ItemRepair) -> "SubscriptionUpdateParamsItem":
 
 def _odd(price: "stripe.Price") -> bool:
     return price.billing_scheme == "tiered" or bool(price.transform_quantity)
+
+
+def _paused(found: "stripe.Subscription") -> str:
+    """Somebody paused collection, or a trial ended without a way to pay."""
+    held = found.pause_collection
+    return str(held.behavior) if held else "a trial ended unpaid" if found.status == "paused" else ""
+
+
+def _discounts(found: "stripe.Subscription") -> tuple[str, ...]:
+    own = [*(found.discounts or ()), *(each for item in found.items.data for each in item.discounts or ())]
+    return tuple(sorted({_id(each) for each in own}))
 
 
 def _can_pay(customer: object) -> bool:

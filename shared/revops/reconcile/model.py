@@ -34,7 +34,8 @@ class SeenItem(_Part):
 
 class SeenSubscription(_Part):
     """A subscription as it was seen at the provider. `order_id`, `account_id`, `plan` and `revision` are what its
-    metadata says, `customer_account` what its customer's does. Times are epoch seconds, 0 for none."""
+    metadata says, `customer_account` what its customer's does. `paused` says how its collection is paused, empty while
+    it is not; `discounts` are the ids of those on it and its items. Times are epoch seconds, 0 for none."""
 
     id: str
     status: str
@@ -51,6 +52,8 @@ class SeenSubscription(_Part):
     items: tuple[SeenItem, ...] = ()
     automatic: bool = False
     days_until_due: int = 0
+    paused: str = ""
+    discounts: tuple[str, ...] = ()
     cancel_at: int = 0
     cancel_at_period_end: bool = False
     ended_at: int = 0
@@ -81,6 +84,8 @@ class DifferenceKind(StrEnum):
     MISSING_ITEM = "missing_item"
     EXTRA_ITEM = "extra_item"
     COLLECTION = "collection"
+    PAUSED = "paused"
+    DISCOUNT = "discount"
     ENDING = "ending"
     SCHEDULE = "schedule"
     METADATA = "metadata"

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
@@ -167,6 +167,18 @@ def test_what_changed_since_the_plan_is_refused(bench: Bench, order: OrderForm) 
     assert bench.repaired(again)[0].state is S.REPAIRED
 
 
+def test_what_would_be_done_otherwise_by_now_is_refused(bench: Bench) -> None:
+    """An end was to be set; that day has passed, and what would help now is to cancel at once: nobody approved that."""
+    order = bench.sold(auto_renewal=False)
+    bench.stripe.drift(order.stripe_subscription_id, cancel_at=0)
+    (difference,) = bench.found()
+    assert difference.finding.action.kind == "set_ending"
+    bench.approved(difference)
+    bench.clock.moment = datetime.combine(order.terms.renewal_date, time(12), UTC) + timedelta(days=1)
+    assert bench.repair(difference.id, WORKER).state is S.CHANGED
+    assert (bench.stripe.repairs, bench.stripe.live[order.stripe_subscription_id].status) == ([], "active")
+
+
 def test_an_order_that_was_amended_since_the_plan_is_refused(bench: Bench, order: OrderForm) -> None:
     _seats(bench, order)
     (difference,) = bench.found()
@@ -292,6 +304,15 @@ def test_only_finance_approves_and_only_what_can_be_repaired(bench: Bench, order
     bench.repair(seats.id, WORKER)
     with pytest.raises(Invalid, match="is repaired"):
         bench.approved(seats)
+
+
+def test_a_difference_is_approved_in_the_run_that_found_it(bench: Bench, order: OrderForm) -> None:
+    _seats(bench, order)
+    (earlier,), (later,) = bench.found(), bench.found()
+    version = bench.read.report(later.reconciliation_id, 1, "", FINANCE).run.version
+    with pytest.raises(Invalid, match="none of this"):
+        bench.approve(later.reconciliation_id, RepairApproval(version=version, differences=(earlier.id,)), FINANCE)
+    assert DIFFERENCES.require(bench.table, earlier.id).state is S.OPEN
 
 
 def test_what_follows_from_each_change(bench: Bench, order: OrderForm) -> None:

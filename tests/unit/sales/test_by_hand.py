@@ -11,7 +11,7 @@ from revops.sales.entries import NewCredit, NewInvoice, NewPayment
 from revops.sales.model import Invoice, InvoiceStatus, Payment, PaymentStatus
 from revops.sales.store import INVOICES
 from revops.table import Key, Row
-from tests.builders.sales import ACCOUNT, FINANCE, OTHER, REP, SalesBench, caller, executed, invoice
+from tests.builders.sales import ACCOUNT, FINANCE, OTHER, REP, SalesBench, caller, charge, executed, invoice
 
 pytestmark = pytest.mark.mission("ORD-9")
 
@@ -219,6 +219,12 @@ def test_what_stripe_bills_is_paid_at_stripe() -> None:
     with pytest.raises(Refused):
         bench.enter.credit(theirs.id, NewCredit(amount=1, reason="x"), "c", FINANCE)
     assert _payment(bench, 10_000).unapplied == 10_000, "nor by itself"
+    bench.mirrored(invoices=(invoice(),), payments=(charge("ch_one", 5_000),))
+    charged, mine = bench.payment("ch_one"), _invoice(bench)
+    with pytest.raises(Refused, match="is Stripe's"):
+        bench.enter.reverse(charged.id, "x", charged.version, FINANCE)
+    with pytest.raises(Refused, match="is Stripe's"):
+        bench.enter.apply(charged.id, mine.id, 5_000, charged.version, FINANCE)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,21 @@ def test_mirroring_keeps_the_stage_and_who_comes_late_starts_at_the_stage_of_tod
     assert len(bench.tasks()) == 1
 
 
+def test_a_stage_that_was_reached_stands_when_the_rules_are_eased() -> None:
+    bench = SalesBench()
+    bench.mirrored(invoices=(invoice(),))
+    _after_due(bench, 14)
+    bench.dun("now")
+    eased = [rule.model_copy(update={"days_after_due": rule.days_after_due + 25}) for rule in DunningRules().stages]
+    bench.rules(DunningRules(stages=tuple(eased)))
+    for days, reached in ((30, 0), (40, 0), (55, 1)):
+        _after_due(bench, days)
+        assert bench.dun(f"day {days}") == reached
+    assert bench.invoice("in_one").stage is DunningStage.SUSPENSION_WARNING
+    said = [one.data["stage"] for change in bench.memory.changes for one in events(change) if "Dunning" in one.name]
+    assert said == ["Past Due", "Suspension Warning"]
+
+
 def test_one_charged_automatically_is_due_when_it_was_issued() -> None:
     bench = SalesBench()
     bench.mirrored(invoices=(invoice(due_at=None),))

@@ -73,6 +73,16 @@ def test_a_term_that_is_cancelled_gets_no_task() -> None:
     assert len(bench.tasks()) == 1, "the cancellation was taken back: the reminder of now is given"
 
 
+def test_a_term_that_is_cancelled_is_not_followed_by_another() -> None:
+    bench = _bench()
+    bench.mirrored(subscriptions=(subscription(cancels_at=END),))
+    bench.manual.moment = END + timedelta(hours=1)
+    assert bench.watch("end") == 0
+    assert [one.status for one in _terms(bench)] == [RenewalStatus.OPEN], "until Stripe says that it ended"
+    bench.mirrored(subscriptions=(subscription(cancels_at=END, ended_at=END),))
+    assert [one.status for one in _terms(bench)] == [RenewalStatus.LAPSED]
+
+
 def test_a_term_that_renews_by_itself_is_followed_by_the_next() -> None:
     bench = _bench()
     _before_end(bench, 30)

@@ -66,6 +66,14 @@ def test_spend_close_to_its_cap_is_a_signal_of_its_own() -> None:
     assert [one.signal.kind for one in opened] == [SignalKind.USAGE, SignalKind.SPEND]
 
 
+def test_a_deal_of_one_rule_keeps_no_other_rule_quiet() -> None:
+    bench = SalesBench()
+    bench.usage.units = _usage(900, 900, 900)
+    assert [one.signal.rule for one in bench.look_for_more(ACCOUNT, WORKER)] == ["usage_near_cap"]
+    bench.usage.money = _usage(850, 900, cap="Spend")
+    assert [one.signal.rule for one in bench.look_for_more(ACCOUNT, WORKER)] == ["spend_near_cap"]
+
+
 @pytest.mark.fault("R17", "R19")
 def test_two_looks_at_once_open_one_deal() -> None:
     bench = SalesBench()

@@ -14,6 +14,7 @@ from revops.orders.policies.timeline import Timeline
 from revops.reconcile.model import Action, ActionKind, DifferenceKind, Finding, SeenSubscription, Severity
 from revops.reconcile.policies.items import item_findings
 from revops.reconcile.policies.money import Units, cost_of, cost_of_agreed, effect_of
+from revops.reconcile.policies.withheld import withheld
 
 _CREDIT_BY_HAND = "what it billed before stays billed until somebody credits it"
 
@@ -117,6 +118,7 @@ def _differences(situation: Situation) -> Iterator[Finding]:
     yield from _customer(situation, kept)
     yield from item_findings(situation.agreed.order.id, situation.agreed.expected, kept, situation.units)
     yield from _collection(situation, kept)
+    yield from withheld(situation.agreed.order.id, kept, situation.units)
     yield from _ending(situation, kept)
     yield from _metadata(situation, kept)
 
