@@ -71,6 +71,7 @@ class Shelf(FakeStripe):
     deleted: set[str] = field(default_factory=set)
     accounts: dict[str, str] = field(default_factory=dict)
     repairs: list[str] = field(default_factory=list)
+    prorated: list[int] = field(default_factory=list)
     refuses: str = ""
 
     # -- what stands there -------------------------------------------------------------------------------------------
@@ -153,6 +154,7 @@ class Shelf(FakeStripe):
     def change_item(self, repair: ItemRepair, key: str) -> str:
         def effect() -> str:
             self.repairs.append(key)
+            self.prorated.append(repair.prorated_at)
             live, change = self.live[repair.subscription_id], repair.item
             items = {item.id: item for item in live.items}
             held = items.get(change.item_id)

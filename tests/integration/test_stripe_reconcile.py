@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import stripe
+from stripe.params import CouponCreateParams
 
 from revops.adapters.stripe_reconcile import StripeBooks, StripePayers, StripeRepairs, StripeSubscribed
 from revops.kernel import CallContext
@@ -132,7 +133,8 @@ def test_drifts_are_found_and_repaired_at_stripe(shop: Shop) -> None:
 
 def test_what_somebody_paused_or_discounted_is_seen(shop: Shop) -> None:
     order = shop.sold()
-    coupon = shop.client.v1.coupons.create({"percent_off": Decimal(50), "duration": "forever"})
+    half: CouponCreateParams = {"percent_off": Decimal(50), "duration": "forever"}
+    coupon = shop.client.v1.coupons.create(half)
     shop.update(order, pause_collection={"behavior": "void"}, discounts=[{"coupon": coupon.id}])
     found = {each.finding.kind: each.finding for each in shop.bench.found()}
     assert set(found) == {D.PAUSED, D.DISCOUNT}

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from revops.billing.store import customer_for_account, find_customer
+from revops.crm.store import ACCOUNTS
 from revops.kernel import Unavailable
 from revops.reconcile.adoption import ADOPTING, Adoption, Verdict
 from revops.reconcile.adoption import CandidateState as S
 from revops.reconcile.events import events
-from revops.table import Contention, holder_of
+from revops.table import Contention, begin, holder_of
 from tests.builders.reconcile import WORKER
 from tests.unit.reconcile.test_adoption import Office, chosen
 
@@ -33,7 +34,7 @@ def adopted(office: Office, plan: Adoption) -> None:
 
 
 def said(office: Office) -> list[str]:
-    return [event.name for change in office.table.changes for event in events(change)]
+    return [event.name for change in office.desk.memory.changes for event in events(change)]
 
 
 @pytest.mark.parametrize("create", [False, True])
@@ -77,9 +78,32 @@ def test_an_adoption_that_was_settled_in_this_moment_keeps_no_other_one_out(offi
             raced.clear()
             assert office.adopt(identifier, WORKER).state is S.ADOPTED
 
-    office.table.before_commit = step_in
+    office.desk.memory.before_commit = step_in
     with pytest.raises((Contention, Unavailable)):
         office.adopt(identifier, WORKER)
     assert office.adopt(identifier, WORKER).state is S.ADOPTED
     assert holder_of(office.table, ADOPTING, "cus_two") is None
     assert [each.state for each in office.all_adopted(second)] == [S.ADOPTED]
+
+
+def test_a_further_customer_of_an_account_does_not_take_the_place_of_the_first(office: Office) -> None:
+    office.stripe.add("cus_two", "", "c@nordlicht.example")
+    adopted(office, office.planned())
+    customer = find_customer(office.table, "cus_two")
+    assert customer is not None
+    assert customer.payers == ("cus_one", "cus_two")
+    assert ACCOUNTS.require(office.table, customer.account_id).stripe_customer_id == "cus_one"
+
+
+def test_an_account_that_was_closed_since_the_plan_gets_no_customer(office: Office) -> None:
+    alpha = office.account("Alpha Werke AG", "a@alpha.example")
+    office.stripe.add("cus_two", "Agentur", "c@agentur.example")
+    plan = office.planned()
+    office.approve(plan, chosen("cus_two", alpha))
+    now = office.clock.now()
+    transaction = begin(WORKER, now)
+    ACCOUNTS.update(transaction, ACCOUNTS.require(office.table, alpha).revised(now, active=False))
+    office.table.commit(transaction)
+    (done,) = office.all_adopted(plan)
+    assert (done.state, "not active any more" in done.result) == (S.CHANGED, True)
+    assert [payer for payer, _ in office.stripe.written] == ["cus_one"]

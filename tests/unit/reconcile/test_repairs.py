@@ -128,6 +128,28 @@ def test_an_item_is_prorated_from_today_where_the_contract_prorates(bench: Bench
     }
 
 
+@pytest.mark.fault("R25")
+@pytest.mark.parametrize(
+    ("terms", "status", "from_when"),
+    [
+        ({}, "active", datetime(2026, 11, 19, 23, tzinfo=UTC)),  # the contract's midnight, Berlin
+        ({}, "trialing", None),
+        ({"proration": False}, "active", None),
+    ],
+)
+def test_what_a_repair_prorates(
+    bench: Bench, terms: dict[str, object], status: str, from_when: datetime | None
+) -> None:
+    order = bench.sold(**terms)
+    held = bench.stripe.live[order.stripe_subscription_id].items
+    begun = int((bench.clock.now() - timedelta(days=10)).timestamp())
+    bench.stripe.set_items(order.stripe_subscription_id, [replace(item, period_start=begun) for item in held])
+    spoil(bench, order, quantity=31)
+    bench.stripe.drift(order.stripe_subscription_id, status=status)
+    assert bench.repaired(*bench.found())[0].state is S.REPAIRED
+    assert bench.stripe.prorated == [int(from_when.timestamp()) if from_when else 0]
+
+
 @pytest.mark.mission("ORD-4")
 def test_a_missing_subscription_is_made_by_resuming_its_order(bench: Bench) -> None:
     order = bench.desk.executed()

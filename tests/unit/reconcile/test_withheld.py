@@ -35,6 +35,17 @@ def test_a_discount_that_was_not_agreed_costs_what_nobody_here_knows(bench: Benc
     assert difference.finding.actual == "di_one, di_two"
 
 
+@pytest.mark.mission("ORD-4")
+def test_of_two_subscriptions_the_recorded_one_stays_although_it_is_the_younger(bench: Bench) -> None:
+    order = bench.sold()
+    other = bench.stripe.twin(order.stripe_subscription_id)
+    bench.stripe.terms[other].created = 0
+    (difference,) = bench.found()
+    assert (difference.finding.kind, difference.finding.subscription_id) == (DifferenceKind.DOUBLED, other)
+    bench.repaired(difference)
+    assert bench.stripe.live[order.stripe_subscription_id].status == "active"
+
+
 def test_a_discount_of_the_order_form_is_in_its_price(bench: Bench) -> None:
     bench.sold(discount_percent="10")
     assert bench.found() == []

@@ -11,7 +11,7 @@ from revops.sales.policies.dunning import DunningRules
 from revops.sales.policies.renewing import RenewalRules
 from revops.sales.ports import PayerFacts, PayerRef, PayerSignal
 from revops.sales.store import INVOICES, invoices_of, mirror_key, mirror_state, payments_of, renewals_of
-from revops.table import Contention
+from revops.table import Contention, Page, Query
 from tests.builders.sales import (
     ACCOUNT,
     FINANCE,
@@ -161,14 +161,18 @@ def test_a_subscription_that_another_replaced_does_not_end_the_term_of_the_other
 def test_an_account_is_not_shown_what_an_index_that_lags_still_has_of_it() -> None:
     bench = SalesBench()
     bench.mirrored(invoices=(invoice(),), payments=(charge("ch_one", 5_000),))
-    query = bench.memory.query
+    ask = bench.memory.query
     before = {
-        (asked.index, asked.pk): query(asked)
+        (asked.index, asked.pk): ask(asked)
         for asked in (*invoices_of(ACCOUNT).values(), *payments_of(ACCOUNT).values())
     }
     bench.payers.refs[PAYER] = PayerRef("CUST_BETA", "ACC_BETA")
     bench.mirror(PAYER, WORKER)
-    bench.memory.query = lambda asked: before.get((asked.index, asked.pk)) or query(asked)  # type: ignore[method-assign]
+
+    def lagging(query: Query) -> Page:
+        return before.get((query.index, query.pk)) or ask(query)
+
+    bench.memory.query = lagging  # type: ignore[method-assign]
     assert bench.read.invoices(ACCOUNT, None, 10, "", REP).records == []
     assert bench.read.payments(ACCOUNT, 10, "", REP).records == []
     assert len(bench.read.invoices("ACC_BETA", None, 10, "", FINANCE).records) == 1
