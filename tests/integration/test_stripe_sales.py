@@ -59,8 +59,7 @@ class Deployment(SalesBench):
         self.mirror = MirrorPayer(table, clock, self.ledger, self.payers, self.desk, self.settings)
         self.perform = PerformCredit(table, clock, CreateOnce(table, clock), self.ledger)
 
-    def customer(self) -> str:
-        method = "pm_card_visa"
+    def customer(self, method: str = "pm_card_visa") -> str:
         made = self.api.customers.create(
             {"payment_method": method, "invoice_settings": {"default_payment_method": method}}
         )
@@ -126,6 +125,18 @@ def test_a_paid_subscription_credit_notes_and_a_refund_in_the_books(deployment: 
     deployment.api.invoices.pay(made.id, {"paid_out_of_band": True})
     deployment.mirror(customer, WORKER)
     assert (deployment.invoice(made.id).status, deployment.balance()) == ("Paid", 0)
+
+
+@pytest.mark.parametrize(("evidence", "owed"), [("winning_evidence", 0), ("losing_evidence", 9_800)])
+def test_a_payment_that_the_bank_took_back(deployment: Deployment, evidence: str, owed: int) -> None:
+    customer = deployment.customer("pm_card_createDispute")
+    deployment.subscribe(customer)
+    deployment.mirror(customer, WORKER)
+    (chargeback,) = deployment.read.credits(ACCOUNT, 10, "", FINANCE).records
+    assert (chargeback.kind, chargeback.amount, deployment.balance()) == (CreditKind.CHARGEBACK, 9_800, 0)
+    deployment.api.disputes.update(chargeback.remote_id, {"evidence": {"uncategorized_text": evidence}})
+    deployment.mirror(customer, WORKER)
+    assert deployment.balance() == owed
 
 
 @pytest.mark.fault("R8", "R9")

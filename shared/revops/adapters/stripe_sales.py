@@ -74,8 +74,10 @@ class StripeLedger:
             invoices = _every(v1.invoices.list({"customer": payer, "limit": 100, "expand": ["data.payments"]}))
             charges = _every(v1.charges.list({"customer": payer, "limit": 100, "expand": ["data.refunds"]}))
             notes = _every(v1.credit_notes.list({"customer": payer, "limit": 100}))
+            disputed = [each["id"] for each in charges if each.get("disputed")]
+            disputes = [one for name in disputed for one in _every(v1.disputes.list({"charge": name, "limit": 100}))]
             subscriptions = _every(v1.subscriptions.list({"customer": payer, "limit": 100, "status": "all"}))
-        return payer_facts(invoices, charges, notes, subscriptions)
+        return payer_facts(invoices, charges, notes, subscriptions, disputes)
 
     def find(self, request: CreditRequest) -> str | None:
         """The credit note of the invoice, or the refund of the charge, whose metadata names the request."""
@@ -151,13 +153,17 @@ class StripeSignals:
 
 
 def payer_facts(
-    invoices: Sequence[Json], charges: Sequence[Json], notes: Sequence[Json], subscriptions: Sequence[Json]
+    invoices: Sequence[Json],
+    charges: Sequence[Json],
+    notes: Sequence[Json],
+    subscriptions: Sequence[Json],
+    disputes: Sequence[Json] = (),
 ) -> PayerFacts:
     """Everything of one payer. Drafts are no invoices yet; charges that failed are no payments."""
-    pays = _parts(invoices)
+    pays, took = _parts(invoices), [each for each in charges if each.get("status") == "succeeded" and _took(each)]
     return PayerFacts(
         invoices=tuple(_invoice(each) for each in invoices if each.get("status") in _STATUSES),
-        payments=tuple(_payment(each, pays) for each in charges if each.get("status") == "succeeded" and _took(each)),
+        payments=tuple(_payment(each, pays, disputes) for each in took),
         credit_notes=tuple(_note(each) for each in notes),
         subscriptions=tuple(_subscription(each) for each in subscriptions),
     )
@@ -236,7 +242,7 @@ def _line(line: Json) -> InvoiceLine:
     )
 
 
-def _payment(charge: Json, pays: Mapping[str, list[tuple[str, int]]]) -> PaymentFact:
+def _payment(charge: Json, pays: Mapping[str, list[tuple[str, int]]], disputes: Sequence[Json]) -> PaymentFact:
     kind = text_of(object_of(charge.get("payment_method_details")).get("type"))
     refunds = object_of(charge.get("refunds")).get("data") or ()
     return PaymentFact(
@@ -247,6 +253,7 @@ def _payment(charge: Json, pays: Mapping[str, list[tuple[str, int]]]) -> Payment
         method=_METHODS.get(kind, kind.replace("_", " ").capitalize() or "Other"),
         pays=tuple(pays.get(id_of(charge.get("payment_intent")), ())),
         refunds=tuple(_refund(each) for each in refunds),
+        disputes=tuple(_dispute(each) for each in disputes if id_of(each.get("charge")) == charge["id"]),
     )
 
 
@@ -261,6 +268,19 @@ def _refund(refund: Json) -> RefundFact:
         reason=text_of(refund.get("reason")),
         counts=status not in {"failed", "canceled"},
         request_id=text_of(object_of(refund.get("metadata")).get(REQUEST)),
+    )
+
+
+def _dispute(dispute: Json) -> RefundFact:
+    """Source: https://docs.stripe.com/api/disputes/object. Inquiries (`warning_…`) take no money."""
+    return RefundFact(
+        id=dispute["id"],
+        at=_moment(dispute["created"]),
+        amount=int(dispute["amount"]),
+        currency=dispute["currency"].upper(),
+        status=text_of(dispute.get("status")),
+        reason=text_of(dispute.get("reason")),
+        counts=dispute.get("status") == "lost",
     )
 
 

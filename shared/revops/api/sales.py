@@ -205,7 +205,7 @@ def _add_payments(api: Api, use: SalesUseCases) -> None:
 def _add_credits(api: Api, use: SalesUseCases) -> None:
     @api.get(
         "/api/v1/credits",
-        "An account's credit notes and refunds, newest first",
+        "An account's credit notes, refunds and chargebacks, newest first",
         tag=TAG,
         model=CreditListView,
         errors=_READ,

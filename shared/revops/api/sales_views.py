@@ -156,7 +156,7 @@ class PaymentListView(_View):
 
 
 class CreditView(_View):
-    """A credit note or a refund."""
+    """A credit note, a refund or a chargeback."""
 
     id: str = Field(examples=["CRD_2K7QF0X9M4T8"])
     version: int

@@ -201,16 +201,19 @@ class Payment(Entity):
 
 
 class CreditKind(StrEnum):
-    """A credit note takes back what was billed; a refund gives back what was paid."""
+    """A credit note takes back what was billed; a refund gives back what was paid; with a chargeback the payer's bank
+    took back what was paid."""
 
     CREDIT_NOTE = "Credit Note"
     REFUND = "Refund"
+    CHARGEBACK = "Chargeback"
 
 
 class Credit(Entity):
-    """A credit note or a refund. `credited` is what the account owes less by it, `refunded` what went back to it. A
-    refund that belongs to a credit note credits nothing by itself; one that stands alone credits what it gives back,
-    because the invoice it was paid for stays paid. One that does not count (void, failed) has both at 0."""
+    """A credit note, a refund or a chargeback. `credited` is what the account owes less by it, `refunded` what went
+    back to it. A refund that belongs to a credit note credits nothing by itself; one that stands alone credits what it
+    gives back, because the invoice it was paid for stays paid. A chargeback credits nothing: what was billed is owed
+    again. One that does not count (void, failed, not lost) has both at 0."""
 
     kind: CreditKind
     source: Source

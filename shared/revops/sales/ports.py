@@ -174,11 +174,13 @@ class PaymentFact:
     method: str
     pays: tuple[tuple[str, int], ...]
     refunds: tuple["RefundFact", ...] = ()
+    disputes: tuple["RefundFact", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RefundFact:
-    """A refund of a charge. `counts` unless it failed or was cancelled."""
+    """A refund of a charge: `counts` unless it failed or was cancelled. Or a dispute of it, which counts once it is
+    lost: until then the money may come back."""
 
     id: str
     at: datetime

@@ -125,7 +125,7 @@ class ReadSales:
         return self._page(PAYMENTS, payments_of(account_id), f"payments/{account_id}", limit, cursor, call, account_id)
 
     def credits(self, account_id: str, limit: int, cursor: str, call: CallContext) -> Listed[Credit]:
-        """An account's credit notes and refunds, newest first."""
+        """An account's credit notes, refunds and chargebacks, newest first."""
         self._require_account(account_id, Resource.BILLING, call)
         return self._page(CREDITS, credits_of(account_id), f"credits/{account_id}", limit, cursor, call, account_id)
 

@@ -86,12 +86,15 @@ def payment_of_fact(fact: PaymentFact | InvoiceFact, payer: str, ref: PayerRef, 
 
 
 def credits_of_facts(facts: PayerFacts, payer: str, ref: PayerRef, now: datetime) -> list[Credit]:
-    """Every credit note and refund of a payer."""
+    """Every credit note, refund and chargeback of a payer."""
     of_notes = {refund for note in facts.credit_notes if not note.void for refund in note.refunds}
     found = [_note(note, payer, ref, now) for note in facts.credit_notes]
     for payment in facts.payments:
         for refund in payment.refunds:
             found.append(_refund(refund, payment, payer, ref, now, alone=refund.id not in of_notes))
+        for dispute in payment.disputes:
+            taken = _refund(dispute, payment, payer, ref, now, alone=False)
+            found.append(taken.model_copy(update={"kind": CreditKind.CHARGEBACK}))
     return found
 
 

@@ -215,7 +215,7 @@ def payments_of(account_id: str) -> dict[str, Query]:
 
 
 def credits_of(account_id: str) -> dict[str, Query]:
-    """An account's credit notes and refunds, newest first."""
+    """An account's credit notes, refunds and chargebacks, newest first."""
     return {"account": Query(pk=f"CREDITS#ACCOUNT#{account_id}", index="gsi1", descending=True)}
 
 

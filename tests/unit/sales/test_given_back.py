@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.builders.sales import SalesBench, charge, invoice, note, paid, refund
+from revops.sales.model import CreditKind
+from tests.builders.sales import ACCOUNT, FINANCE, SalesBench, charge, invoice, note, paid, refund
 
 pytestmark = pytest.mark.mission("ORD-9")
 
@@ -38,3 +39,18 @@ def test_nothing_is_open_of_an_invoice_that_stripe_calls_paid() -> None:
     bench = SalesBench()
     bench.mirrored(invoices=(paid(invoice(), paid=9_500, remaining=500),))
     assert (bench.total().billed, bench.total().open) == (10_000, 0)
+
+
+def test_what_the_payers_bank_took_back_is_owed_again_once_that_is_final() -> None:
+    bench = SalesBench()
+    books = []
+    for status in ("needs_response", "under_review", "won", "lost"):
+        dispute = refund("du_one", 10_000, status=status, counts=status == "lost")
+        bench.mirrored(
+            invoices=(paid(invoice()),), payments=(charge("ch_one", 10_000, ("in_one", 10_000), disputes=(dispute,)),)
+        )
+        books.append(_books(bench))
+        (credit,) = bench.read.credits(ACCOUNT, 10, "", FINANCE).records
+        assert (credit.kind, credit.status, credit.credited) == (CreditKind.CHARGEBACK, status, 0)
+        assert credit.payment_id == bench.payment("ch_one").id
+    assert books == [(0, 0, 0)] * 3 + [(0, 10_000, 10_000)]
