@@ -276,6 +276,17 @@ def test_an_envelope_of_somebody_elses_is_passed(desk: SigningDesk) -> None:
     assert desk.provider.calls == []
 
 
+@pytest.mark.fault("S9")
+def test_one_providers_word_is_not_taken_for_the_others(desk: SigningDesk) -> None:
+    """Their ids may be alike; what DocuSign says of its own is nothing to an agreement at Adobe Sign."""
+    order = desk.sent_out(esign_method="Adobe Sign")
+    desk.provider.becomes("env-1", S.COMPLETED)
+    told = desk.told("env-1")
+    desk.converge(told, WORKER)
+    assert entry(desk, told) == (InboxStatus.APPLIED, "no order form was sent in this envelope")
+    assert desk.order(order.id) == order
+
+
 @pytest.mark.mission("ORD-3")
 def test_an_envelope_its_provider_has_lost_is_a_problem_somebody_sees(desk: SigningDesk) -> None:
     order = desk.sent_out()
