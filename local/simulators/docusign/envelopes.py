@@ -91,7 +91,7 @@ class Envelopes:
         """Voids an envelope, or sends a draft; its summary. Raises DocusignError."""
         envelope = self.find(number)
         if unknown := sorted(set(change) - {"status", "voidedReason"}):
-            if unknown == ["purgeState"] or "purgeState" in unknown:
+            if "purgeState" in unknown:
                 told = "'documents_queued' or 'documents_and_metadata_queued' or 'documents_dequeued'"
                 raise bad_parameter(f"Value for 'purgeState' must be {told}.")
             raise bad_body(f"This simulator changes status and voidedReason, not {', '.join(unknown)}.")
