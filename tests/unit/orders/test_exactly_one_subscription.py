@@ -1,5 +1,6 @@
 """Exactly one subscription per executed order, whatever fails or repeats; and proof that the schedules would notice."""
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -176,6 +177,58 @@ def test_a_key_is_left_before_the_provider_forgets_it(hours: int, number: int) -
     assert len(desk.stripe.subscriptions_of(order.id)) == 1
 
 
+@pytest.mark.fault("R8", "R10")
+def test_nobody_takes_the_next_key_while_a_call_with_the_old_one_is_under_way() -> None:
+    """The answer to a call is lost half a minute before its key grows old, and the call arrives a minute late."""
+    desk = Desk()
+    order = desk.executed()
+    mishaps = iter([Mishap.LOST_BEFORE, Mishap.LATE])
+
+    def between(moment: str) -> None:
+        if moment == "before create_subscription":
+            desk.stripe.likelihood = {mishap: 1.0 for mishap in [next(mishaps, None)] if mishap}
+
+    desk.stripe.between = between
+    desk.stripe.rng = _AsLateAsCanBe(1)
+    _provision(desk, order.id)
+    desk.clock.advance(hours=22, minutes=59, seconds=30)
+    _provision(desk, order.id)
+    desk.clock.advance(seconds=40)
+    _provision(desk, order.id)
+    desk.clock.advance(seconds=60)
+    _provision(desk, order.id)
+    assert [call for call in desk.stripe.calls if call.startswith("create_sub")] == [
+        f"create_subscription of:{order.id}:v1:subscription"
+    ] * 2
+    assert desk.order(order.id).stripe_subscription_id == desk.stripe.subscriptions_of(order.id)[0]
+    assert len(desk.stripe.subscriptions_of(order.id)) == 1
+
+
+@pytest.mark.fault("R8", "R10")
+def test_a_second_worker_waits_while_the_first_is_at_the_provider() -> None:
+    """The key grows old while the first worker's call is on the line: a second one would take the next key."""
+    desk = Desk()
+    order = desk.executed()
+    _fail_once(desk, "create_subscription", Mishap.LOST_BEFORE)
+    _provision(desk, order.id)
+    desk.clock.advance(hours=22, minutes=59, seconds=50)
+    waited: list[str] = []
+
+    def second(moment: str) -> None:
+        if moment != "before create_subscription":
+            return
+        desk.stripe.between = lambda _: None
+        desk.clock.advance(seconds=20)
+        with pytest.raises(Unavailable, match="another attempt is under way") as refused:
+            desk.run(StepTask(order.id, Step.PROVISION), WORKER)
+        waited.append(refused.value.detail)
+
+    desk.stripe.between, desk.stripe.likelihood = second, {}
+    _provision(desk, order.id)
+    assert len(waited) == 1
+    assert len(desk.stripe.subscriptions_of(order.id)) == 1
+
+
 @pytest.mark.fault("R9", "R10")
 def test_a_key_that_was_used_before_we_knew_of_it_leads_to_a_look() -> None:
     """The table was brought back to a time before the first call: the first attempt that it knows of meets a saved
@@ -210,6 +263,11 @@ def test_orders_of_one_account_share_its_customer() -> None:
         desk.run_until_it_waits(order.id)
     assert len(desk.stripe.customers) == 1
     assert {s.customer_id for s in desk.stripe.subscriptions.values()} == set(desk.stripe.customers)
+
+
+class _AsLateAsCanBe(random.Random):
+    def randint(self, a: int, b: int) -> int:
+        return b
 
 
 def _provision(desk: Desk, order_id: str) -> None:
