@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from revops.kernel import Unavailable
+from revops.orders.decisions import Amendment
 from revops.orders.model import OrderStatus, Step
 from revops.orders.provisioning import create_once
 from revops.orders.provisioning.create_once import CreateOnce, Request
@@ -15,7 +16,7 @@ from revops.orders.store import CREATIONS
 from revops.orders.workflow import StepTask
 from revops.table import begin
 from tests.builders.fake_stripe import FakeStripe, Mishap
-from tests.builders.orders import WORKER, Desk
+from tests.builders.orders import REP, WORKER, Desk
 from tests.builders.provisioning_schedule import run_schedule
 
 SEEDS = 300
@@ -243,6 +244,21 @@ def test_a_key_that_was_used_before_we_knew_of_it_leads_to_a_look() -> None:
     _provision(desk, order.id)
     assert desk.order(order.id).stripe_subscription_id == desk.stripe.subscriptions_of(order.id)[0]
     assert len(desk.stripe.subscriptions_of(order.id)) == 1
+
+
+@pytest.mark.fault("R9")
+def test_the_next_key_goes_with_the_request_as_it_is_by_then() -> None:
+    """What was refused before the start is asked for after it: a start in the past would be refused for ever."""
+    desk = Desk()
+    order = desk.executed(start_date="2026-11-22")
+    _fail_once(desk, "create_subscription", Mishap.REFUSED)
+    assert desk.run_until_it_waits(order.id).status is OrderStatus.BLOCKED
+    desk.clock.advance(days=3)
+    desk.resume(order.id, Amendment(), REP)
+    assert desk.run_until_it_waits(order.id).status is OrderStatus.ACTIVE
+    (made,) = desk.stripe.subscriptions.values()
+    assert made.starts_at == 0
+    assert not desk.stripe.violations
 
 
 def test_only_an_executed_order_provisions() -> None:

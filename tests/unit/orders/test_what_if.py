@@ -1,7 +1,7 @@
 """What terms would cost against what was used, and beside the provider's own preview (ORD-6)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -110,6 +110,16 @@ def test_the_terms_in_force_are_what_is_compared_with(desk: Desk, try_terms: Try
     assert answer.now is not None
     assert (answer.now.seats, answer.then.seats, answer.more_per_month.minor) == (30, 30, 0)
     assert (answer.at_once.ours.minor, answer.at_once.lines) == (0, ())
+
+
+def test_a_day_beyond_the_period_costs_nothing_in_it(desk: Desk, try_terms: TryTerms, order: OrderForm) -> None:
+    """Stripe refuses to prorate at an instant outside of the period."""
+    previewed(desk, order)
+    desk.clock.advance(days=2)
+    answer = try_terms.live(order.id, WhatIf(seats=50, effective_date=date(2027, 3, 1)), REP)
+    end = desk.stripe.live[order.stripe_subscription_id].items[0].period_end
+    assert desk.stripe.calls[-1] == f"preview 50 × 5900 at {end}"
+    assert (answer.at_once.days_left, answer.at_once.ours.minor) == (0, 0)
 
 
 @pytest.mark.mission("ORD-5")
