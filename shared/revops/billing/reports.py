@@ -21,6 +21,7 @@ from revops.table import CursorSigner, Query, Row, Table, merge_pages, present, 
 MAX_DAYS = 92
 MAX_ENTRIES = 5_000
 _NONE = "unknown"
+_FIRST, _LAST = date(2000, 1, 1), date(2200, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,18 @@ class ReportQuery:
     end: date | None = None
     limit: int = 25
     cursor: str = ""
+
+
+def _period(start: date | None, end: date | None, today: date, longest: int) -> Period:
+    """The days from `start`, or thirty, to `end`, or today. Raises Invalid for none, for too many, and for days that
+    nothing can have happened on."""
+    last = end or today
+    if not _FIRST <= last <= _LAST or not _FIRST <= (start or last) <= _LAST:
+        raise Invalid.field("end", "STR-7 period", "not a day of ours", f"a day from {_FIRST} to {_LAST}")
+    first = start or last - timedelta(days=29)
+    if not timedelta() <= last - first < timedelta(days=longest):
+        raise Invalid.field("start", "STR-7 period", "empty or too long", f"start ≤ end, at most {longest} days")
+    return Period(first, last)
 
 
 class ReadReports:
@@ -133,11 +146,7 @@ class ReadReports:
         return [entry for entry in entries if reads(call.principal, Resource.BILLING, entry.owner_id)]
 
     def _period(self, query: ReportQuery) -> Period:
-        end = query.end or self._clock.now().date()
-        start = query.start or end - timedelta(days=29)
-        if not timedelta() <= end - start < timedelta(days=MAX_DAYS):
-            raise Invalid.field("start", "STR-7 period", "empty or too long", f"start ≤ end, at most {MAX_DAYS} days")
-        return Period(start, end)
+        return _period(query.start, query.end, self._clock.now().date(), MAX_DAYS)
 
 
 def _counted_once(entries: list[ActivityLogEntry]) -> list[ActivityLogEntry]:
@@ -200,10 +209,7 @@ class ReadAssets:
     ) -> tuple[Period, list[AssetPerformance]]:
         """Best first, by what was paid. Raises NotFound, and Invalid for an empty or too long period."""
         customer = self._rights.readable(identifier, call)
-        last = end or self._clock.now().date()
-        period = Period(start or last - timedelta(days=29), last)
-        if not timedelta() <= period.end - period.start < timedelta(days=4 * MAX_DAYS):
-            raise Invalid.field("start", "STR-7 period", "empty or too long", f"start ≤ end, {4 * MAX_DAYS} days")
+        period = _period(start, end, self._clock.now().date(), 4 * MAX_DAYS)
         found = [self._of(link, period) for link in asset_links(self._table, customer.id)]
         return period, sorted(found, key=lambda each: (-sum(each.paid.amounts.values()), each.link.asset_id))
 

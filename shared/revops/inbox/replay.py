@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -24,6 +24,10 @@ PROVIDERS = ("stripe", "hubspot", "form", "whatsapp", "twilio", "connect", "mail
 """Whose entries can be handed over again: every provider of the inbox."""
 
 
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
+"""A time that something can have been received at."""
+
+
 class ReplayRequest(BaseModel):
     """What to replay: everything about one object (`subject`: the customer, or the very object), or what came in a
     window, or what one release handled, in its window or in all that is kept; narrowed by outcome and type of event."""
@@ -32,15 +36,15 @@ class ReplayRequest(BaseModel):
 
     provider: Annotated[str, Field(pattern=f"^({'|'.join(PROVIDERS)})$", examples=["stripe"])]
     subject: Annotated[str, Field(max_length=255, description="The vendor's object id")] = ""
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    start: Moment | None = None
+    end: Moment | None = None
     handler_version: Annotated[str, Field(max_length=60)] = ""
     event_type: Annotated[str, Field(max_length=255, description="`invoice.paid`, or `invoice.*` for a family")] = ""
     outcome: Annotated[InboxStatus | None, Field(description="Only what was applied, ignored or given up")] = None
     only_dead: bool = False
     dry_run: Annotated[bool, Field(description="Count only; nothing is handed over")] = False
     settled_before: Annotated[
-        AwareDatetime | None, Field(description="Skip what was settled after this; the time of the first request")
+        Moment | None, Field(description="Skip what was settled after this; the time of the first request")
     ] = None
     cursor: Annotated[str, Field(max_length=8000, description="Where the request before stopped")] = ""
 

@@ -18,6 +18,7 @@ from revops.orders.changing import root_of
 from revops.orders.model import (
     Address,
     BillingCycle,
+    Day,
     ESignMethod,
     Executed,
     Name,
@@ -31,7 +32,6 @@ from revops.orders.model import (
     RenewalDate,
     SccStatus,
     SpendCap,
-    StartDate,
     TermMonths,
     UsageLine,
 )
@@ -64,7 +64,7 @@ class ChangeSubmission(BaseModel):
     billing_address: Address | None = None
     plan: Plan | None = None
     currency: Currency | None = None
-    start_date: StartDate | None = None
+    start_date: Day | None = None
     term_months: TermMonths | None = None
     list_price: Annotated[int, Field(description="Minor units; without it, that of the plan")] | None = None
     discount_percent: Rate | None = None

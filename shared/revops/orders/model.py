@@ -160,7 +160,8 @@ SccStatus = Annotated[str, Field(pattern=r"^(Yes|No|Module( [1-4])?)$", examples
 """Standard contractual clauses: `Yes`, `No`, or which module was executed."""
 
 
-StartDate = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+"""A day that a contract can be about."""
 TermMonths = Annotated[int, Field(ge=1, le=120)]
 RenewalDate = Annotated[date, Field(le=date(2110, 1, 1))]
 """At the latest the end of the longest term that may be agreed, so that there is a day on which it renews."""
@@ -174,7 +175,7 @@ class _AgreedTerms(_Part):
     billing_address: Address
     plan: Plan
     currency: Currency
-    start_date: StartDate
+    start_date: Day
     term_months: TermMonths
     discount_percent: Annotated[Rate, Field(ge=0, le=100, decimal_places=4)] = Decimal(0)
     seats: Annotated[int, Field(ge=1, le=1_000_000)]

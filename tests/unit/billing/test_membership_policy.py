@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from revops.billing import MembershipPolicy, membership_status
-from revops.billing.model import AssetApproval, BillingFacts, InvoiceFact, PaymentFact, SubscriptionFact
+from revops.billing.model import (
+    AssetApproval,
+    BillingFacts,
+    InvoiceFact,
+    PaymentFact,
+    SubscriptionFact,
+    merged_facts,
+)
 from revops.billing.policies import leading_subscription, link_status
 from tests.builders.billing import PAYER, START, invoice, payment, subscription
 
@@ -70,6 +77,21 @@ CASES = {
     "paid and failed in one second": (_facts(payments=(payment(False, "pi_z"), payment(True, "pi_a"))), "active"),
     "deleted": (_facts(subscription(), deleted=True), "inactive"),
 }
+
+
+def test_a_customer_of_two_payers_outlives_one_of_them() -> None:
+    gone, there = _facts(deleted=True), _facts(subscription())
+    assert membership_status(merged_facts((gone, there)), NOW, STRICT).status == "active"
+    assert membership_status(merged_facts((gone, gone)), NOW, STRICT).status == "inactive"
+
+
+def test_the_grace_of_a_past_due_subscription_is_that_of_its_invoice() -> None:
+    """An upgrade is invoiced in the middle of a period: what failed two days ago did not fail when the period began."""
+    fresh = invoice(finalized=NOW - timedelta(days=2))
+    running = subscription("past_due", period_start=NOW - timedelta(days=20))
+    decision = membership_status(_facts(running, unpaid=(fresh,)), NOW, LENIENT)
+    assert (decision.status, decision.until) == ("past_due", fresh.finalized + timedelta(days=14))
+    assert membership_status(_facts(running), NOW, LENIENT).status == "suspended"
 
 
 @pytest.mark.parametrize(("facts", "expected"), CASES.values(), ids=CASES.keys())

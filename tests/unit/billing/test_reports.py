@@ -192,3 +192,12 @@ def test_a_cancelled_customer_shows_in_the_list(desk: CustomerDesk) -> None:
     customer = desk.customer(subscriptions=(subscription("canceled"),))
     listed = desk.ask("GET", "/customers?scope=all&status=inactive").body["customers"]
     assert [each["id"] for each in listed] == [customer.id]
+
+
+@pytest.mark.fault("S13")
+@pytest.mark.parametrize("days", ["end=9999-12-31&start=9999-12-01", "end=0001-01-01", "start=0001-01-01"])
+def test_a_day_that_no_calendar_goes_beyond_is_refused(desk: CustomerDesk, days: str) -> None:
+    customer = desk.customer()
+    for path in ("/reports/payments/failures?scope=all&", "/reports/cancellations?scope=all&"):
+        assert desk.ask("GET", path + days, user="finance").status == 400
+    assert desk.ask("GET", f"/customers/{customer.id}/assets?{days}").status == 400

@@ -182,6 +182,12 @@ def test_who_may_sync_whom(desk: CustomerDesk) -> None:
     own = desk.customer("ACC_REP").id
     for user, status in {"rep": 404, "support": 403, "manager": 404, "sdr": 404}.items():
         assert desk.ask("POST", "/customers/resync", {}, user=user).status == status, user
+    everybodys = _begin(desk)
+    for user in ("rep", "manager", "sdr"):
+        assert desk.ask("GET", "/customers/resync", user=user).status == 404, user
+        assert desk.ask("POST", f"/customers/resync/{everybodys}/cancel", user=user).status == 404, user
+    assert desk.ask("POST", f"/customers/resync/{everybodys}/cancel", user="support").status == 403
+    assert _read(desk, everybodys).status == "Running"
     one = desk.ask("POST", f"/customers/{own}/sync", user="rep")
     assert (one.status, one.body["customer_id"]) == (202, own)
     assert desk.ask("GET", f"/customers/resync/{one.body['id']}", user="rep").status == 200

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from pydantic import ValidationError
 
 from local import operate
 from revops.access import Policy
@@ -104,6 +105,15 @@ def test_a_window_is_the_same_in_whatever_zone_it_is_written(hours: int, at: str
     nothing, tick, some = timedelta(), timedelta(microseconds=1), timedelta(hours=3)
     assert [found(nothing, nothing), found(some, nothing), found(nothing, some)] == [1, 1, 1]
     assert [found(some, -tick), found(-tick, some)] == [0, 0]
+
+
+@pytest.mark.fault("S13")
+@pytest.mark.parametrize("field", ["start", "end"])
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_no_calendar_goes_beyond_is_refused(field: str, at: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        ReplayRequest.model_validate({"provider": "stripe", "handler_version": "release 8", field: at})
+    assert [each["loc"] for each in refused.value.errors()] == [(field,)]
 
 
 @pytest.mark.mission("STR-6")

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from revops.adapters.sales_records import StoredOrders
 from revops.kernel import Conflict, Forbidden, Invalid, NotFound
@@ -232,6 +233,16 @@ def test_a_change_that_does_not_fit(desk: Desk, said: dict[str, Any], refusal: t
     field, rule, accepted = refused(desk, lambda: change(desk, base, **said))
     assert (field, rule) == refusal[:2]
     assert accepted == (refusal[2] or accepted)
+
+
+@pytest.mark.fault("S13")
+@pytest.mark.parametrize("kind", ["Amendment", "Renewal"])
+@pytest.mark.parametrize("field", ["start_date", "renewal_date"])
+def test_a_day_that_no_calendar_goes_beyond_is_refused(kind: str, field: str) -> None:
+    days = {"start_date": "2027-01-01", field: "9999-12-31"}
+    with pytest.raises(ValidationError) as refused:
+        ChangeSubmission.model_validate({"amends": "ORD_1", "kind": kind, **days})
+    assert [each["loc"] for each in refused.value.errors()] == [(field,)]
 
 
 def test_only_what_runs_is_changed_and_by_those_who_may(desk: Desk) -> None:

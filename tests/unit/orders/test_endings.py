@@ -173,7 +173,9 @@ def test_a_subscription_that_only_names_an_order_of_ours_stays_as_it_is(counter:
     foreign = replace(counter.live, id="sub_foreign", cancel_at=0)
     counter.desk.stripe.live["sub_foreign"] = foreign
     assert foreign.metadata["order_form"] == counter.root.id
+    seen = len(counter.desk.stripe.calls)
     assert counter.agreed("sub_foreign", WORKER) == ""
+    assert counter.desk.stripe.calls[seen:] == ["subscription"], "the order's own is left alone as well"
     assert counter.desk.stripe.live["sub_foreign"] == foreign
     counter.desk.stripe.live["sub_nobodys"] = replace(foreign, id="sub_nobodys", metadata={})
     assert counter.agreed("sub_nobodys", WORKER) == ""

@@ -207,3 +207,17 @@ def test_a_yearly_spend_cap_is_spent_month_by_month(try_terms: TryTerms, order: 
         (0, False),
         (31_000, True),
     ]
+
+
+def test_a_monthly_spend_cap_begins_anew_each_month(try_terms: TryTerms, order: OrderForm, desk: Desk) -> None:
+    previewed(desk, order)
+    trial = {
+        "usage": [{"meter": "Pooled", "monthly_cap": 0, "overage_price": "0.01"}],
+        "spend_cap": {"minor": 31_000, "period": "Monthly"},
+    }
+    answer = try_terms.live(order.id, WhatIf.model_validate(trial), REP)
+    assert [(month.overage_then.minor, month.stopped_then) for month in answer.history] == [
+        (9_000, False),
+        (0, False),
+        (31_000, False),
+    ]

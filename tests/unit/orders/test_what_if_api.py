@@ -67,6 +67,8 @@ def test_the_answer_is_numbers_in_minor_units_and_says_why_there_is_no_preview()
         ({"seats": "many"}, "seats"),
         ({"owner_id": "USR_x"}, "owner_id"),
         ({"discount_percent": 5.5}, "discount_percent"),
+        ({"effective_date": "9999-12-31"}, "effective_date"),
+        ({"effective_date": "0001-01-01"}, "effective_date"),
         ({"usage": [{"meter": "Pooled", "monthly_cap": 1, "overage_price": "-1"}]}, "usage.0.overage_price"),
     ],
 )

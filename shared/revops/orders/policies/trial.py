@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from revops.kernel import Money
 from revops.kernel.money import Currency, Rate
-from revops.orders.model import BillingCycle, CapPeriod, Meter, OrderTerms, Plan, SpendCap, UsageLine
+from revops.orders.model import BillingCycle, CapPeriod, Day, Meter, OrderTerms, Plan, SpendCap, UsageLine
 from revops.orders.policies.pricing import net_seat_price
 from revops.orders.policies.proration import half_up
 from revops.orders.policies.usage_costs import Units, expected_overage, month_costs
@@ -33,7 +33,7 @@ class WhatIf(_Part):
     discount_percent: Annotated[Rate, Field(ge=0, le=100, decimal_places=4)] | None = None
     usage: Annotated[tuple[UsageLine, ...], Field(max_length=len(Meter))] | None = None
     spend_cap: SpendCap | None = None
-    effective_date: date | None = None
+    effective_date: Day | None = None
 
 
 class Price(_Part):
