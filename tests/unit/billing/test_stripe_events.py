@@ -73,6 +73,24 @@ def test_a_cancellation_is_told_with_its_plan() -> None:
     assert metadata.cancelled_at == START
 
 
+@pytest.mark.mission("STR-3", "STR-5")
+@pytest.mark.parametrize(
+    ("ending", "immediate"),
+    [
+        ({}, True),
+        ({"cancel_at_period_end": True}, False),
+        ({"cancel_at": 1_000, "ended_at": 1_000}, False),
+        ({"cancel_at": 2_000, "ended_at": 1_000}, True),  # it was to end later, and was cancelled at once
+    ],
+)
+def test_what_ends_as_it_was_announced_is_not_cancelled_at_once(ending: dict[str, Any], immediate: bool) -> None:
+    object_ = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "ended_at": 1_000, **ending}
+    object_ |= {"items": {"data": [{"price": {"id": "price_1"}}]}}
+    event = read_stripe_event(event_body("evt_1", "customer.subscription.deleted", object_))
+    assert event.occurrence is not None
+    assert event.occurrence.metadata.immediate is immediate
+
+
 @pytest.mark.parametrize(
     ("reason", "expected"), [("subscription_cycle", "subscription_renewed"), ("manual", "payment_success")]
 )

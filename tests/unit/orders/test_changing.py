@@ -189,6 +189,18 @@ def test_what_cannot_be_changed_is_blocked_with_what_to_do(
     assert desk.stripe.changes == []
 
 
+@pytest.mark.fault("S9")
+def test_a_form_of_another_account_changes_nothing(desk: Desk, root: OrderForm) -> None:
+    order = amended(desk, root, seats=30, start_date="2026-11-20")
+    transaction = begin(WORKER, desk.clock.now())
+    ORDERS.update(transaction, order.revised(desk.clock.now(), account_id="ACC_OTHER"))
+    desk.table.commit(transaction)
+    blocked = desk.run_until_it_waits(order.id)
+    assert blocked.block is not None
+    assert "belongs to another account" in blocked.block.reason
+    assert (desk.stripe.changes, TIMELINES.get(desk.table, root.id)) == ([], None)
+
+
 def test_the_newest_agreement_holds_from_its_day(root: OrderForm) -> None:
     first: tuple[Segment, ...] = (Segment(order_id=root.id, kind=OrderKind.NEW, starts_at=100),)
     kinds = {"a": OrderKind.AMENDMENT, "r": OrderKind.RENEWAL}

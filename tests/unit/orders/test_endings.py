@@ -219,6 +219,21 @@ def test_an_end_with_the_period_outlives_another_end(counter: Counter) -> None:
     assert counter.live.cancel_at_period_end
 
 
+@pytest.mark.fault("R2", "R3")
+def test_an_end_that_was_on_its_way_outlives_a_change_too(counter: Counter) -> None:
+    """It was asked for before the change looked; its worker was at the provider meanwhile, and died unsettled."""
+    counter.ask()
+    counter.steps_in(
+        "before plan_future",
+        lambda: Provider(counter).bring(counter.wish, (counter.root.stripe_customer_id,)) and None,
+    )
+    before = counter.wish.version
+    counter.renewed()
+    assert counter.wish.version > before, "the worker hears of it once more"
+    counter.work()
+    assert (counter.live.cancel_at_period_end, counter.live.schedule_id) == (True, "")
+
+
 @pytest.mark.parametrize("mode", [Mode.PERIOD_END, Mode.KEEP])
 def test_what_was_settled_before_is_not_asked_for_again(counter: Counter, mode: Mode) -> None:
     """Somebody took the end back at the provider itself, or here: a change of the terms does not bring it back."""

@@ -233,7 +233,7 @@ def test_charges_pay_the_invoices_that_their_intents_pay() -> None:
 
 
 def test_subscriptions_tell_how_they_end() -> None:
-    items = {"data": [{"current_period_end": AT + 50}]}
+    items = {"data": [{"current_period_end": AT + 900}, {"current_period_end": AT + 50}]}  # it ends at the first
     running = {"id": "sub_1", "items": items, "cancel_at": None, "cancel_at_period_end": True, "ended_at": None}
     ended = {"id": "sub_2", "items": items, "cancel_at": AT + 7, "ended_at": AT + 8}
     one, two = payer_facts([], [], [], [running, ended]).subscriptions
