@@ -1,7 +1,7 @@
 """What every slice may use: time, identity, money, errors, strict JSON, blobs, who is asking. Imports none of ours."""
 
 from revops.kernel.blobs import BlobStore
-from revops.kernel.clock import Clock, StatedTime, SystemClock, parse_time, time_text
+from revops.kernel.clock import Clock, ClockTime, StatedTime, SystemClock, parse_time, time_text
 from revops.kernel.context import CallContext, Principal, Role, system_call
 from revops.kernel.errors import (
     CapReached,
@@ -27,6 +27,7 @@ __all__ = [
     "CallContext",
     "CapReached",
     "Clock",
+    "ClockTime",
     "Conflict",
     "DomainError",
     "FieldIssue",

@@ -1,6 +1,6 @@
 """Time is a dependency: nothing in a slice asks the operating system what time it is."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, AwareDatetime
@@ -29,6 +29,16 @@ def _plausible(moment: datetime) -> datetime:
 
 StatedTime = Annotated[AwareDatetime, AfterValidator(_plausible)]
 """A time that somebody outside says. At either end of the calendar a zone's offset leads out of it (S13)."""
+
+
+def _without_zone(clock: time) -> time:
+    if clock.tzinfo is not None:
+        raise ValueError("a time of day as a clock shows it, such as 09:00, without a zone")
+    return clock
+
+
+ClockTime = Annotated[time, AfterValidator(_without_zone)]
+"""A time of day on whichever clock it is read. Pydantic reads a number, too, as one in UTC."""
 
 
 def time_text(moment: datetime) -> str:

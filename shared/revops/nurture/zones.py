@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
+from revops.kernel import ClockTime
 from revops.nurture.model import Part
 
 _LOOKED_AHEAD = timedelta(days=7)
@@ -35,8 +36,8 @@ class QuietHours(Part):
     """When no message is sent: from `begins` to `ends` on the lead's clock, and at weekends unless `weekends`. Equal
     times mean no quiet hours."""
 
-    begins: time = time(20, 0)
-    ends: time = time(8, 0)
+    begins: ClockTime = time(20, 0)
+    ends: ClockTime = time(8, 0)
     weekends: bool = Field(default=False, description="Whether messages go out on Saturday and Sunday")
 
     def decent(self, local: datetime) -> bool:

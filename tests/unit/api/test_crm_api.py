@@ -1,6 +1,7 @@
 """The CRM over HTTP: what each role sees, what none may send, and that nothing said about a hidden record differs."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -216,6 +217,25 @@ def test_settings_are_planned_and_applied_by_admins_and_hidden_from_all_others(d
         assert desk.get("/settings/nothing", user).status == 404
         assert send("PUT", "scoring", {"content": content, "version": 1}, user).status == 404
         assert send("POST", "scoring/plan", {"content": content}, user).status == 404
+
+
+@pytest.mark.mission("CAP-14", "LEAD-5")
+@pytest.mark.fault("S13")
+@pytest.mark.parametrize("clock", [540, 0.5, "09:00Z", "09:00+02:00"])
+@pytest.mark.parametrize(
+    ("name", "content", "field"),
+    [
+        ("response", lambda clock: {"working_hours": {"opens": clock}}, "working_hours.opens"),
+        ("nurture", lambda clock: {"quiet": {"begins": clock}}, "quiet.begins"),
+        ("nurture", lambda clock: {"quiet": {"begins": clock, "ends": clock}}, "quiet.begins"),
+    ],
+)
+def test_a_time_of_day_has_no_zone_of_its_own(
+    desk: Desk, name: str, content: Callable[[object], dict[str, Any]], field: str, clock: object
+) -> None:
+    answer = ask(desk.api, "POST", f"/api/v1/settings/{name}/plan", {"content": content(clock)}, sub="admin")
+    assert answer.status == 400
+    assert any(each.endswith(field) for each in answer.fields)
 
 
 @pytest.mark.mission("SAFE-1")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from revops.crm.model import Channel, Lead, ResponseTarget
+from revops.kernel import ClockTime
 from revops.settings import SettingsDocument
 
 _LOOKED_AHEAD = 400
@@ -36,8 +37,8 @@ class WorkingHours(BaseModel):
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(default=(1, 2, 3, 4, 5), min_length=1)
-    opens: time = time(9, 0)
-    closes: time = time(17, 30)
+    opens: ClockTime = time(9, 0)
+    closes: ClockTime = time(17, 30)
     holidays: tuple[date, ...] = Field(default=(), max_length=200)
 
     @model_validator(mode="after")
