@@ -219,6 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     try:
         print(COMMANDS[chosen.command](Deployment(chosen.stack), chosen, system_call("operate")))
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read along has left; nothing is wrong
     except (DomainError, ClientError, BotoCoreError, NoSuchStack, FileNotFoundError, ValueError) as error:
         print(f"✗ {chosen.command}\n  why:  {error}\n  next: python -m local.operate --help", file=sys.stderr)
         return 1
