@@ -95,7 +95,7 @@ class Counter:
         )
         return self.desk.run_until_it_waits(renewal.id)
 
-    def steps_in(self, at: str, act: Callable[[], None]) -> None:
+    def steps_in(self, at: str, act: Callable[[], object]) -> None:
         """Somebody acts at the next call of this name."""
 
         def between(name: str) -> None:
@@ -225,7 +225,7 @@ def test_an_end_that_was_on_its_way_outlives_a_change_too(counter: Counter) -> N
     counter.ask()
     counter.steps_in(
         "before plan_future",
-        lambda: Provider(counter).bring(counter.wish, (counter.root.stripe_customer_id,)) and None,
+        lambda: Provider(counter).bring(counter.wish, (counter.root.stripe_customer_id,)),
     )
     before = counter.wish.version
     counter.renewed()
