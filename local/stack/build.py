@@ -3,6 +3,7 @@
 Every artifact is named by the hash of what it is made of, so a second build of the same sources does nothing.
 """
 
+import fcntl
 import io
 import platform
 import shutil
@@ -19,12 +20,8 @@ from local.stack.progress import StepFailed, step
 
 FUNCTIONS = PROJECT / "functions"
 DOMAIN = PROJECT / "shared" / "revops"
-LAYER_BUILD = PROJECT / "layers" / "dependencies" / "build.py"
-# Layer of third-party code → its lock.
-LOCKS = {
-    name: PROJECT / "requirements" / f"{lock}.txt"
-    for name, lock in (("dependencies", "runtime"), ("training", "training"), ("documents", "documents"))
-}
+LAYERS = PROJECT / "layers"
+THIRD_PARTY = ("dependencies", "training", "documents")
 CACHE = PROJECT / ".local" / "build"
 
 UNUSED_SECONDS = 14 * 24 * 3600
@@ -63,63 +60,59 @@ def layers() -> dict[str, Artifact]:
     The emulator unpacks a layer afresh for every worker it starts (seconds of disk work each), so the zip holds
     one `.pth` line that puts the folder built here on the path instead.
     """
-    third_party = {name: _pointer(name, _third_party(name, lock)) for name, lock in LOCKS.items()}
-    return {**third_party, "domain": _pointer("domain", _domain())}
+    folders = {name: third_party(name) for name in THIRD_PARTY} | {"domain": domain()}
+    return {name: _pointer(name, folder) for name, folder in folders.items()}
 
 
-def _third_party(name: str, lock: Path) -> Path:
-    key = digest(lock.read_bytes(), LAYER_BUILD.read_bytes(), platform.machine().encode(), sys.version.encode())
-    target = CACHE / f"{name}-{key}"
-    if not target.exists():
-        with step(f"build the {name} layer for this machine"):
-            draft = target.with_name(target.name + ".new")
-            command = [
-                sys.executable,
-                str(LAYER_BUILD),
-                "--architecture",
-                "host",
-                "--lock",
-                str(lock),
-                "--target",
-                str(draft),
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                why = (done.stderr or done.stdout).strip()[-1500:]
-                raise StepFailed(
-                    f"build the {name} layer",
-                    why,
-                    f"see that the package index is reachable, then: {' '.join(command)}",
-                )
-            draft.rename(target)
-    return target
+def third_party(name: str, architecture: str = "host") -> Path:
+    """The `python` folder of a layer of third-party code for `architecture` (host, arm64, x86_64), ready to import.
+
+    Built through the Makefile `sam build` calls, once: the folder is named by the lock, by what builds, by processor
+    and Python, so it is made of exactly these or not there. The stack, tests and benches share it.
+    """
+    folder = LAYERS / name
+    made_of = (folder / "requirements.txt", folder / "build.py", folder / "Makefile")
+    machine = platform.machine() if architecture == "host" else architecture
+    key = digest(*(path.read_bytes() for path in made_of), machine.encode(), architecture.encode())
+    return _built(name, f"{architecture}-{key}", architecture)
 
 
-def _domain() -> Path:
+def domain() -> Path:
+    """The `python` folder of the layer that holds our own package, shared in the same way."""
     sources = {path.relative_to(DOMAIN).as_posix(): path.read_bytes() for path in _sources(DOMAIN)}
-    key = digest(*(part for name in sorted(sources) for part in (name.encode(), sources[name])))
-    target = CACHE / f"domain-{key}"
-    if not target.exists():
-        with step("build the domain layer"):
-            draft = target.with_name(target.name + ".new")
-            shutil.rmtree(draft, ignore_errors=True)
-            for name, content in sources.items():
-                path = draft / "revops" / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(draft)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise StepFailed(
-                    "build the domain layer", (done.stdout or done.stderr).strip()[-1500:], "mend the module it names"
-                )
-            draft.rename(target)
-    return target
+    named = (part for name in sorted(sources) for part in (name.encode(), sources[name]))
+    return _built("domain", digest(*named, (LAYERS / "domain" / "Makefile").read_bytes()), "host")
+
+
+def _built(name: str, key: str, architecture: str) -> Path:
+    target = CACHE / f"{name}-{key}-{digest(sys.version.encode())}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # One process builds, others wait for it; what a killed one left is made anew.
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            with step(f"build the {name} layer for this machine" if architecture == "host" else f"build {target.name}"):
+                draft = target.with_name(target.name + ".new")
+                shutil.rmtree(draft, ignore_errors=True)
+                draft.mkdir()
+                _make(name, draft, architecture)
+                draft.rename(target)
+        target.touch()
+        _sweep(f"{name}-")
+    return target / "python"
+
+
+def _make(name: str, draft: Path, architecture: str) -> None:
+    settings = [f"PYTHON={sys.executable}", f"ARTIFACTS_DIR={draft}", f"LAYER_ARCHITECTURE={architecture}"]
+    command = ["make", "-s", "-C", str(LAYERS / name), *settings, f"build-{name.title()}Layer"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr or done.stdout).strip()[-1500:]
+        after = "mend the module it names" if name == "domain" else "see that the package index is reachable"
+        raise StepFailed(f"build the {name} layer", why, f"{after}, then: {' '.join(command)}")
 
 
 def _pointer(name: str, folder: Path) -> Artifact:
-    folder.touch()
-    _sweep(f"{name}-")
     site = f"python/lib/python3.{sys.version_info.minor}/site-packages"
     content = _zip({f"{site}/{name}.pth": f"import sys; sys.path.insert(0, {str(folder)!r})\n".encode()})
     return Artifact(f"layers/{name}-{digest(content)}.zip", content)

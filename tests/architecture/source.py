@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+from local.stack import expand
+from local.stack.expand import Template
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 SLICES = frozenset(
@@ -138,6 +141,18 @@ def package() -> tuple[Source, ...]:
 def functions() -> tuple[Source, ...]:
     """The Lambda functions' `app.py`."""
     return tuple(_read(path, PROJECT) for path in sorted((PROJECT / "functions").glob("*/app.py")))
+
+
+@cache
+def template_for_aws() -> Template:
+    """The template as `sam deploy` hands it to CloudFormation. Shared: who changes it, copies it."""
+    return expand.for_aws()
+
+
+@cache
+def template_for_emulator() -> Template:
+    """The template as the local deploy hands it to the emulator; who changes it, copies it."""
+    return expand.for_emulator(expand.load(), lambda uri: ("artifacts", uri), {"Platform": "local"})
 
 
 def _read(path: Path, root: Path) -> Source:

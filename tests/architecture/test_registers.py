@@ -15,12 +15,11 @@ import pytest
 
 import revops
 from local import generate
-from local.stack import expand
 from revops.bootstrap import AUDITED, events_of, settings_documents
 from revops.catalogue import PAYLOADS
 from revops.platform.logging import LogCode
 from revops.table import EntityKind
-from tests.architecture.source import PROJECT, argument, called, dotted, package
+from tests.architecture.source import PROJECT, argument, called, dotted, package, template_for_aws
 
 LONGEST_RETRY = timedelta(days=30)
 """Stripe retries for three days; a row that recognises a repeat outlives every retry by far (R1)."""
@@ -186,7 +185,7 @@ def test_the_document_of_the_api_has_every_route_of_the_template() -> None:
     documented = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     apis = [
         resource["Properties"]["Body"]["paths"]
-        for resource in expand.for_aws()["Resources"].values()
+        for resource in template_for_aws()["Resources"].values()
         if resource["Type"] == "AWS::ApiGatewayV2::Api"
     ]
     deployed = {f"{method.upper()} {path}" for api in apis for path, methods in api.items() for method in methods}
