@@ -87,7 +87,8 @@ def main() -> int:
         parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join([*SUITES, DEPLOYED])}")
     # Ended from outside, it still stops what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    environment = dict(os.environ)
+    # A dozen processes a suite import the same modules; compiled once, they start in half the time.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
     if DEPLOYED in wanted:
         results += on_a_stack(on_the_stack(given.workers), environment)
