@@ -26,7 +26,7 @@ help: ## this list
 
 # ── set-up ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-setup: .venv/.installed .venv-local/.installed .venv-tools/.installed node_modules/.installed ## environments and tools, from hashed lists
+setup: .venv/.installed .venv-local/.installed .venv-tools/.tables node_modules/.installed ## environments and tools, from hashed lists
 
 # uv goes into .venv whatever made it, so that nothing else is needed from here on.
 .venv/.uv:
@@ -60,6 +60,14 @@ setup: .venv/.installed .venv-local/.installed .venv-tools/.installed node_modul
 	@echo "  · static analysis of the template"
 	@test -x .venv-tools/bin/python || $(UV) venv --quiet --python $(PYTHON) .venv-tools
 	@$(UV) pip install --quiet --python .venv-tools/bin/python --require-hashes -r requirements/tools.txt
+	@touch $@
+
+# checkov reads paths with a grammar whose tables it else works out anew for each of some hundred paths (15 s a run).
+# They name the grammar they are of; tables of another are not used.
+.venv-tools/.tables: .venv-tools/.installed
+	@.venv-tools/bin/python -c "import os, ply.yacc; from bc_jsonpath_ng.ext import parser; \
+		ply.yacc.yacc(module=parser.ExtentedJsonPathParser(), debug=False, tabmodule='parser_jsonpath_parsetab', \
+		outputdir=os.path.dirname(parser.__file__), write_tables=True, start='jsonpath')"
 	@touch $@
 
 # Binaries only; no package's install script runs.
