@@ -11,19 +11,19 @@ from revops.crm.service import LeadChange
 from revops.crm.store import LEADS
 from revops.crm.submission import AttributionClaim, LeadSubmission
 from revops.inbox import Signal
-from revops.kernel import CapReached, Conflict, Role, VersionConflict, system_call, time_text
+from revops.kernel import CapReached, Conflict, Role, VersionConflict, system_call
 from revops.orders.decisions import Amendment
 from revops.orders.model import ESignMethod, OrderStatus
 from revops.orders.reviews import ReviewDecision
 from revops.orders.signature import SignedDocument
 from revops.orders.store import ORDERS
-from revops.signing.ports import QUEUES
 from revops.usage import CapTerms, Meter, UsageEvent
 from tests.builders.nurture import BOTH
 from tests.builders.orders import PDF, submission
 from tests.faults.contracts import cancel_subscriptions, change_orders, hopeless, open_tenants, pay_invoices
 from tests.faults.conversions import convert_leads
-from tests.faults.nurturing import change_their_mind, send_nurture
+from tests.faults.nurturing import change_their_mind
+from tests.faults.serving import ELSEWHERE, SERVING
 from tests.faults.signatures import sign_envelopes
 from tests.faults.vendors import Webhook
 from tests.faults.wiring import ADMIN, LEGAL, user
@@ -44,6 +44,7 @@ PAYERS = ("cus_Alpha", "cus_Beta")
 CAP_ACCOUNT = "ACC_CAPPED"
 UNIT_LIMIT = 60
 SPEND_CAP = 300
+_ONE_ACT = 0.3
 
 
 def actors_of(world: World) -> dict[str, Act]:
@@ -78,9 +79,9 @@ def actors_of(world: World) -> dict[str, Act]:
     }
     dense = rng.choice((0.25, 0.5, 0.8))
     chosen = {name: act for name, act in wanting.items() if rng.random() < dense}
-    chosen |= _SERVING
+    chosen |= SERVING
     if world.plan.cast:
-        chosen = {name: act for name, act in (wanting | _SERVING).items() if name in world.plan.cast}
+        chosen = {name: act for name, act in (wanting | SERVING).items() if name in world.plan.cast}
     return {
         name: _bound(act, world, random.Random(f"{world.plan.seed}/{name}/acts"), name)
         for name, act in chosen.items()
@@ -104,7 +105,7 @@ def actors_later(world: World) -> dict[str, Act]:
         "tenant-1": open_tenants,
     }
     chosen = {name: act for name, act in lives.items() if world.rng.random() < 0.8}
-    chosen |= {name: act for name, act in _SERVING.items() if name not in _ELSEWHERE}
+    chosen |= {name: act for name, act in SERVING.items() if name not in ELSEWHERE}
     return {
         name: _bound(act, world, random.Random(f"{world.plan.seed}/{name}/later"), name)
         for name, act in chosen.items()
@@ -207,8 +208,7 @@ def edit_leads(world: World, rng: random.Random, name: str) -> None:
 def live_at_stripe(world: World, rng: random.Random, name: str) -> None:
     """Things happen to payers."""
     for _ in range(rng.randint(1, 12)):
-        for _ in range(rng.randint(1, 20)):
-            world.idle()
+        world.idle(rng.randint(1, 20))
         world.outside.stripe.happens(rng.choice(PAYERS))
 
 
@@ -365,137 +365,3 @@ def use_up(world: World, rng: random.Random, name: str) -> None:
                 break
             elif isinstance(answer.refusal, Conflict):
                 world.diary.escaped.append(f"usage {event.id}: {answer.refusal}")
-
-
-# -- those who serve ----------
-
-_PATIENCE = 150
-_ONE_ACT = 0.3
-_ELSEWHERE = frozenset({"hubspot-worker-1", "hubspot-worker-2", "nurture-1", "nurture-2", "schedules-2"})
-"""Who has nothing to do with what runs; at rest they get done."""
-
-
-def _serve(world: World, quota: int, poll: Callable[[], bool]) -> None:
-    """Polls until it did its share, or found nothing to do too often."""
-    for _ in range(_PATIENCE):
-        if poll():
-            quota -= 1
-            if not quota:
-                return
-        else:
-            world.idle()
-
-
-def _relay(world: World, rng: random.Random, name: str) -> None:
-    def poll() -> bool:
-        world.pump()
-        if rng.random() < 0.001:
-            world.diary.trimmed += world.relay.trim()
-        return world.relay.step(rng.randrange, rng.randint(1, 8))
-
-    _serve(world, rng.randint(5, 40), poll)
-
-
-def _rollups(world: World, rng: random.Random, name: str) -> None:
-    def poll() -> bool:
-        world.pump()
-        return world.rollups.step(rng.randrange, rng.randint(1, 8))
-
-    _serve(world, rng.randint(5, 40), poll)
-
-
-def _work_off(
-    world: World, rng: random.Random, name: str, worker: Callable[[Mapping[str, Any]], Mapping[str, Any]]
-) -> None:
-    queue = world.outside.queues[name]
-
-    def poll() -> bool:
-        if rng.random() < world.loss:
-            queue.lose_one()
-        return queue.deliver(worker)
-
-    _serve(world, rng.randint(5, 40), poll)
-
-
-def _stripe_worker(world: World, rng: random.Random, name: str) -> None:
-    _work_off(world, rng, "stripe", world.stripe_worker)
-
-
-def _hubspot_worker(world: World, rng: random.Random, name: str) -> None:
-    _work_off(world, rng, "hubspot", world.hubspot_worker)
-
-
-def _esign_worker(world: World, rng: random.Random, name: str) -> None:
-    queues = [world.outside.queues[each] for each in QUEUES.values()]
-
-    def poll() -> bool:
-        queue = rng.choice(queues)
-        if rng.random() < world.loss:
-            queue.lose_one()
-        return queue.deliver(world.esign_worker)
-
-    _serve(world, rng.randint(5, 30), poll)
-
-
-def _bus(world: World, rng: random.Random, name: str) -> None:
-    _serve(world, rng.randint(5, 50), lambda: world.outside.bus.deliver(world.bus_consumer))
-
-
-def _flow(world: World, rng: random.Random, name: str) -> None:
-    def poll() -> bool:
-        if rng.random() < 0.005:
-            world.outside.workflow.lose_one()
-        return world.outside.workflow.step(world.order_steps)
-
-    _serve(world, rng.randint(5, 50), poll)
-
-
-def _schedules(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(2, 6)):
-        for _ in range(rng.randint(1, 20)):
-            world.idle()
-        run_schedules(world, period(world), rng.choice((1, 1, 2)))
-
-
-def period(world: World) -> str:
-    """The period of a schedule: the minute."""
-    return time_text(world.clock.now())[:16]
-
-
-def run_schedules(world: World, when: str, times: int = 1) -> None:
-    """Every schedule of a period, perhaps twice."""
-    for _ in range(times):
-        world.asynchronously(lambda: world.wiring.fire("score_leads", when))
-        world.asynchronously(lambda: world.wiring.fire("spend_cap_alerts", when))
-        world.asynchronously(lambda: world.wiring.fire("nurture", when))
-        world.note_late()
-        world.asynchronously(lambda: world.wiring.fire("housekeeping", when))
-
-
-def _time(world: World, rng: random.Random, name: str) -> None:
-    for _ in range(rng.randint(4, 20)):
-        world.clock.advance(seconds=rng.choice((1, 5, 30, 200, 400)))
-        for _ in range(rng.randint(1, 12)):
-            world.idle()
-
-
-_SERVING: dict[str, Callable[[World, random.Random, str], None]] = {
-    "relay-1": _relay,
-    "relay-2": _relay,
-    "rollups": _rollups,
-    "stripe-worker-1": _stripe_worker,
-    "stripe-worker-2": _stripe_worker,
-    "hubspot-worker-1": _hubspot_worker,
-    "hubspot-worker-2": _hubspot_worker,
-    "esign-worker-1": _esign_worker,
-    "esign-worker-2": _esign_worker,
-    "bus-1": _bus,
-    "bus-2": _bus,
-    "flow-1": _flow,
-    "flow-2": _flow,
-    "nurture-1": send_nurture,
-    "nurture-2": send_nurture,
-    "schedules-1": _schedules,
-    "schedules-2": _schedules,
-    "time": _time,
-}

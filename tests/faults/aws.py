@@ -73,10 +73,18 @@ class Queue:
 
         return _send(messages, f"send {self.name}", self._trouble, self._turn, accept)
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to deliver."""
+        return bool(self._visible())
+
+    def _visible(self) -> list[_Message]:
+        now = self._clock.now()
+        return [message for message in self.messages if message.visible_at <= now]
+
     def deliver(self, handler: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> bool:
         """Invokes the worker with a few visible messages, in any order; False when none is visible."""
-        now = self._clock.now()
-        visible = [message for message in self.messages if message.visible_at <= now]
+        now, visible = self._clock.now(), self._visible()
         if not visible:
             return False
         batch = self._rng.sample(visible, min(len(visible), self._rng.randint(1, 4)))
@@ -255,10 +263,18 @@ class Workflow:
         if alive:
             self.executions[self.rng.choice(alive)].over = True
 
+    @property
+    def ready(self) -> bool:
+        """Whether an execution has something to do."""
+        return bool(self._ready())
+
+    def _ready(self) -> list[Execution]:
+        now = self.clock.now()
+        return [each for each in self.executions.values() if each.ready_at(now)]
+
     def step(self, run: Callable[[str, str, str, str, str], str]) -> bool:
         """Runs one task of one execution: `run(order, step, token, failed step, error)` answers the next step."""
-        now = self.clock.now()
-        ready = [each for each in self.executions.values() if each.ready_at(now)]
+        now, ready = self.clock.now(), self._ready()
         if not ready:
             return False
         execution = self.rng.choice(ready)

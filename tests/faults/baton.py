@@ -25,6 +25,7 @@ class Baton:
         self._ended = threading.Lock()
         self._turns = 0
         self._asleep: dict[str, int] = {}
+        self._looking: dict[str, Callable[[], bool]] = {}
         self._sleepiness = rng.choice((0.0, 0.01, 0.03))
 
     def run(self, actors: Mapping[str, Callable[[], None]]) -> None:
@@ -40,7 +41,7 @@ class Baton:
             thread = threading.Thread(target=self._play, args=(name, act), daemon=True)
             thread.start()
             threads.append(thread)
-        self._hand_to(self._anyone())
+        self._hand_to(self._next())
         self._ended.acquire()
         for thread in threads:
             thread.join()
@@ -58,7 +59,23 @@ class Baton:
             idle = True
         if not idle and self._rng.random() >= self._restlessness:
             return
-        other = self._anyone()
+        self._give_way(me)
+
+    def wait(self, look: Callable[[], bool]) -> None:
+        """Idle turns until `look` says that there is something to do: it gives way, looks when its turn has come, and
+        gives way again. Whoever holds the baton does the looking, so no thread is woken to find nothing: `look` may
+        not cross a port."""
+        me = self.holder
+        if len(self._alive) > 1:
+            self._turns += 1
+            self._looking[me] = look
+            self._give_way(me)
+            return
+        while not look():
+            pass
+
+    def _give_way(self, me: str) -> None:
+        other = self._next()
         if other != me:
             gate = self._gates[me]
             self._hand_to(other)
@@ -79,9 +96,22 @@ class Baton:
             self.broken.append(error)
         self._alive.remove(name)
         if self._alive:
-            self._hand_to(self._anyone())
+            self._hand_to(self._next())
         else:
             self._ended.release()
+
+    def _next(self) -> str:
+        """Who goes on: anyone, and if that one was waiting and still finds nothing, somebody else again."""
+        name = self._anyone()
+        while look := self._looking.get(name):
+            self.holder = name
+            if look():
+                del self._looking[name]
+            elif len(self._alive) > 1:
+                self._turns += 1
+                name = self._anyone()
+        self.holder = name
+        return name
 
     def _anyone(self) -> str:
         awake = self._alive

@@ -45,8 +45,7 @@ def tenant_rules(rng: random.Random) -> ActivationRules:
 def change_orders(world: "World", rng: random.Random, name: str) -> None:
     """A seller amends and renews what runs: at once, tomorrow, later; more seats, fewer, an end."""
     for number in range(rng.randint(2, 4)):
-        for _ in range(rng.randint(30, 120)):
-            world.idle()
+        world.idle(rng.randint(30, 120))
         running = _orders(world, OrderStatus.ACTIVE)
         if running:
             _hand_in(world, rng, rng.choice(running), f"{name} {number}")
@@ -78,8 +77,7 @@ def _hand_in(world: "World", rng: random.Random, base: OrderForm, key: str) -> N
 def cancel_subscriptions(world: "World", rng: random.Random, name: str) -> None:
     """Finance ends subscriptions, now or at the period's end, and changes its mind."""
     for _ in range(rng.randint(1, 5)):
-        for _ in range(rng.randint(20, 100)):
-            world.idle()
+        world.idle(rng.randint(20, 100))
         customers = sorted(world.rows_of("CUSTOMER"), key=lambda row: row.pk)
         if not customers:
             continue
@@ -96,8 +94,7 @@ def cancel_subscriptions(world: "World", rng: random.Random, name: str) -> None:
 def pay_invoices(world: "World", rng: random.Random, name: str) -> None:
     """Customers pay what was billed, or do not."""
     for _ in range(rng.randint(2, 8)):
-        for _ in range(rng.randint(10, 60)):
-            world.idle()
+        world.idle(rng.randint(10, 60))
         world.outside.provisioning.tell()
         world.outside.books.happens(rng)
 

@@ -30,7 +30,6 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import repeat
 from typing import Any
 
-from revops.analytics.contributions import COUNTED, contributions
 from revops.audit.model import AuditEntry
 from revops.billing.model import merged_facts
 from revops.billing.policies import MembershipPolicy, membership_status
@@ -48,11 +47,10 @@ from revops.orders.store import ORDERS
 from revops.settings import SETTINGS
 from revops.sync.fields import Direction, HubspotFields
 from revops.table import Change, Key, Row, claim_key
-from revops.usage.policies import SpendCapRules
-from revops.usage.store import ALERTS, LEDGER, SPEND, UNITS, load_entry
-from tests.faults.actors import CAP_ACCOUNT, PAYERS, PEOPLE, SPEND_CAP, UNIT_LIMIT, canonical
+from tests.faults.actors import PAYERS, PEOPLE, canonical
 from tests.faults.contracts import STANDING, cancellations, sales, tenants, terms
 from tests.faults.conversions import conversions, nominations
+from tests.faults.counting import alerts, rollups, usage
 from tests.faults.nurturing import nurture
 from tests.faults.signatures import envelopes
 from tests.faults.world import World
@@ -65,7 +63,6 @@ _EXECUTED = {
     OrderStatus.ACTIVE,
     OrderStatus.BLOCKED,
 }
-_ATOMS = 10**12
 
 
 def violations(world: World) -> list[str]:
@@ -138,69 +135,6 @@ def membership(world: World) -> Iterator[str]:
         about = [row for row in notes if intent in row.doc]
         if len(about) != 1:
             yield f"{len(about)} notes about the failure of {intent}"
-
-
-# -- I3 ----------
-
-
-def usage(world: World) -> Iterator[str]:
-    entries = [load_entry(row) for row in world.rows_of(LEDGER)]
-    ids = {entry.event_id for entry in entries}
-    if len(ids) < len(entries):
-        yield "an event stands twice in the ledger"
-    for event_id, (_, quantity) in world.diary.usage_done.items():
-        found = [entry.quantity for entry in entries if entry.event_id == event_id]
-        if found != [quantity]:
-            yield f"{event_id} was accepted with {quantity} and stands as {found}"
-    for event_id in world.diary.usage_refused & ids - world.diary.usage_done.keys():
-        yield f"{event_id} was refused and stands in the ledger"
-    units = sum(entry.quantity for entry in entries)
-    cost = sum(entry.charge.cost for entry in entries)
-    for row in world.rows_of(UNITS):
-        if row.counters["api_used"] != units:
-            yield f"the units counter says {row.counters['api_used']}, the ledger {units}"
-        if units > UNIT_LIMIT:
-            yield f"{units} units were accepted, the cap is {UNIT_LIMIT}"
-    for row in world.rows_of(SPEND):
-        if row.counters["spent"] != cost:
-            yield f"the spend counter says {row.counters['spent']}, the ledger {cost}"
-        if row.counters["left"] < 0 or cost > SPEND_CAP * _ATOMS:
-            yield f"{cost} atoms were spent, the cap is {SPEND_CAP * _ATOMS}"
-
-
-def alerts(world: World) -> Iterator[str]:
-    raised = [ALERTS.load(row) for row in world.rows_of("ALERT")]
-    names = Counter((alert.cap, alert.cycle, alert.threshold_percent) for alert in raised)
-    for name, count in names.items():
-        if count > 1:
-            yield f"{name} was raised {count} times"
-    reached: dict[tuple[str, str], int] = {}
-    for row in world.rows_of(UNITS):
-        reached["API Calls", row.sk.removeprefix("UNITS#")] = row.counters["api_used"] * 100 // UNIT_LIMIT
-    for row in world.rows_of(SPEND):
-        reached["Spend", row.sk.removeprefix("SPEND#")] = row.counters["spent"] * 100 // (SPEND_CAP * _ATOMS)
-    for (cap, cycle), percent in reached.items():
-        for threshold in SpendCapRules().thresholds_percent:
-            if percent >= threshold and (cap, cycle, threshold) not in names:
-                yield f"{cap} stands at {percent} % in {cycle} and nobody was told of {threshold} %"
-    notes = [row for row in world.rows_of("NOTE") if f'"related_to":"{CAP_ACCOUNT}"' in row.doc]
-    if len(notes) != len(raised):
-        yield f"{len(raised)} alerts and {len(notes)} notes about them"
-
-
-def rollups(world: World) -> Iterator[str]:
-    recount: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in world.rows().values():
-        if row.kind in COUNTED:
-            for name, amount in contributions(row).items():
-                rollup, _, field = name.partition("/")
-                recount[rollup][field] += amount
-    stored = {row.pk.removeprefix("ROLLUP#"): row.counters for row in world.rows_of("ROLLUP")}
-    for rollup in recount.keys() | stored.keys():
-        wanted = {name: amount for name, amount in recount[rollup].items() if amount}
-        counted = {name: amount for name, amount in stored.get(rollup, {}).items() if amount}
-        if wanted != counted:
-            yield f"{rollup} says {counted}, a recount {wanted}"
 
 
 # -- I4 ----------

@@ -34,8 +34,7 @@ _MAY_HAVE_LEFT = (StepStatus.SENT, StepStatus.UNKNOWN)
 def change_their_mind(world: "World", rng: random.Random, name: str) -> None:
     """People open what they got, take a consent back, or all of them, and sometimes give one again."""
     for number in range(rng.randint(3, 12)):
-        for _ in range(rng.choice((0, 3, 15))):
-            world.idle()
+        world.idle(rng.choice((0, 3, 15)))
         for _ in range(_PATIENCE):
             if world.diary.leads_promised:
                 break
@@ -70,8 +69,7 @@ def _say(world: "World", rng: random.Random, person_id: str) -> None:
 def send_nurture(world: "World", rng: random.Random, name: str) -> None:
     """The job wakes, of itself and of its fellow, in periods that overlap."""
     for number in range(rng.randint(3, 10)):
-        for _ in range(rng.randint(1, 10)):
-            world.idle()
+        world.idle(rng.randint(1, 10))
         period = f"{world.clock.now():%H:%M}/{number % 2}"
         world.asynchronously(lambda: world.wiring.fire("nurture", period))  # noqa: B023
 

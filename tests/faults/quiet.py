@@ -20,9 +20,10 @@ from revops.orders.store import ORDERS, TENANT_TOPIC
 from revops.sales.store import CREDITING, MIRRORING
 from revops.signing.store import DUE_TOPIC as ENVELOPE
 from revops.sync.store import TOPIC
-from tests.faults.actors import decide, deliver_one, period, run_schedules
+from tests.faults.actors import decide, deliver_one
 from tests.faults.contracts import hopeless, mirrored, settle_tenants
 from tests.faults.nurturing import due_steps
+from tests.faults.serving import period, run_schedules
 from tests.faults.signatures import settle_signatures
 from tests.faults.world import World
 

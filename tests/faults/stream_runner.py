@@ -145,9 +145,17 @@ class StreamRunner:
                 return
         raise AssertionError("the stream does not drain")
 
+    @property
+    def ready(self) -> bool:
+        """Whether a step would find something."""
+        return bool(self._ready())
+
+    def _ready(self) -> list[_Lane]:
+        return [lane for lane in self._lanes if lane.waiting and not lane.busy]
+
     def step(self, choose: Callable[[int], int] = lambda _: 0, size: int = 0) -> bool:
         """One invocation for one lane that has something; False when none has."""
-        ready = [lane for lane in self._lanes if lane.waiting and not lane.busy]
+        ready = self._ready()
         if not ready:
             return False
         lane = ready[choose(len(ready))]

@@ -15,7 +15,7 @@ from tests.faults.schedule import Outcome, run
 from tests.faults.world import Plan
 
 __all__ = ["dynoxide"]
-_PIECE = 20
+_PIECE = 10
 MEMORY = 200
 DYNOXIDE = 10
 QUICK = {"e-mail not claimed", "lead put without version", "rollups by bare ADD", "random idempotency key"}

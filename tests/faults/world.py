@@ -13,6 +13,7 @@ The table is `MemoryTable`, or `DynamoTable` on dynoxide with the same faults on
 transactions that touch one item at the same moment cancel each other, as DynamoDB has it and no emulator does.
 """
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -185,9 +186,17 @@ class World:
             self.timeouts.append(site)
             raise Killed
 
-    def idle(self) -> None:
-        """Nothing to do: somebody else goes on."""
-        self.baton.turn(idle=True)
+    def idle(self, turns: int = 1) -> None:
+        """Nothing to do: somebody else goes on, so many times."""
+        if turns == 1 or not self.baton.holder:
+            self.baton.turn(idle=True)
+        elif turns > 1:
+            left = itertools.count(turns - 1, -1)
+            self.baton.wait(lambda: not next(left))
+
+    def wait(self, look: Callable[[], bool]) -> None:
+        """Idle until there is something to do."""
+        self.baton.wait(look)
 
     def invoked[**P, T](self, handler: Callable[P, T]) -> Callable[P, T]:
         """A Lambda: it ends when its time is over, and nothing but a race or a dependency may end it otherwise."""
