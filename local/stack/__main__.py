@@ -35,10 +35,9 @@ def up(place: Place, *, story: bool = True) -> None:
     hubspot = _hubspot(place, settings, api_url)
     whatsapp, twilio = channels.whatsapp(place, settings, api_url), channels.twilio(place, settings, api_url)
     docusign, adobe_sign = esign.docusign(place, settings, api_url), esign.adobe_sign(place, settings, api_url)
-    servers.start(place, servers.emulator(place))
-    _start_simulators(place, stripe, hubspot)
-    channels.start_simulators(place, whatsapp, twilio)
-    esign.start_simulators(place, docusign, adobe_sign)
+    simulators = _simulators(place, stripe, hubspot)
+    simulators += channels.simulators(place, whatsapp, twilio) + esign.simulators(place, docusign, adobe_sign)
+    servers.start_all(place, [servers.emulator(place), *simulators])
     outputs, changed = deploy.deploy(
         place,
         {
@@ -170,7 +169,7 @@ def _hubspot(place: Place, settings: dict[str, str], api_url: str) -> Vendor:
     }
 
 
-def _start_simulators(place: Place, stripe: Vendor, hubspot: Vendor) -> None:
+def _simulators(place: Place, stripe: Vendor, hubspot: Vendor) -> list[servers.Server]:
     secrets = {
         "stripe": {"STRIPE_SIM_API_KEY": stripe["api_key"], "STRIPE_SIM_WEBHOOK_SECRET": stripe["secret"]},
         "hubspot": {
@@ -179,16 +178,17 @@ def _start_simulators(place: Place, stripe: Vendor, hubspot: Vendor) -> None:
             "HUBSPOT_SIM_PORTAL_ID": PORTAL_ID,
         },
     }
+    wanted = []
     for vendor, entry in (("stripe", stripe), ("hubspot", hubspot)):
         if entry["simulator_url"]:
             (place.state / "simulators" / vendor).mkdir(parents=True, exist_ok=True)
             shared = {name: value or "" for name, value in secrets[vendor].items()}
             options = ["--webhook-url", entry["webhook_url"] or ""]
-            servers.start(place, servers.simulator(place, vendor, options, shared))
+            wanted.append(servers.simulator(place, vendor, options, shared))
         else:
             servers.stop(place, vendor)
     (place.state / "simulators" / "mail").mkdir(parents=True, exist_ok=True)
-    servers.start(place, servers.simulator(place, "mail", ["--emulator-url", deploy.endpoint_url(place)], {}))
+    return [*wanted, servers.simulator(place, "mail", ["--emulator-url", deploy.endpoint_url(place)], {})]
 
 
 def _put_vendor_secrets(place: Place, stripe: Vendor, hubspot: Vendor, settings: dict[str, str]) -> None:

@@ -39,8 +39,8 @@ def twilio(place: Place, settings: dict[str, str], api_url: str) -> Vendor:
     }
 
 
-def start_simulators(place: Place, whatsapp: Vendor, twilio: Vendor) -> None:
-    """Starts those that are simulated, and stops those that are not any more."""
+def simulators(place: Place, whatsapp: Vendor, twilio: Vendor) -> list[servers.Server]:
+    """Those that are simulated; stops those that are not any more."""
     secrets = {
         "whatsapp": {
             "WHATSAPP_SIM_TOKEN": whatsapp["token"],
@@ -52,6 +52,7 @@ def start_simulators(place: Place, whatsapp: Vendor, twilio: Vendor) -> None:
         },
         "twilio": {"TWILIO_SIM_AUTH_TOKEN": twilio["secret"], "TWILIO_SIM_ACCOUNT": twilio["account"]},
     }
+    wanted = []
     for vendor, entry in (("whatsapp", whatsapp), ("twilio", twilio)):
         if not entry["simulator_url"]:
             servers.stop(place, vendor)
@@ -63,7 +64,8 @@ def start_simulators(place: Place, whatsapp: Vendor, twilio: Vendor) -> None:
             place.write(f"simulators/{vendor}/config.json", {"templates": _approved_templates()})
             options += ["--config", str(folder / "config.json")]
         shared = {name: value or "" for name, value in secrets[vendor].items()}
-        servers.start(place, servers.simulator(place, vendor, options, shared))
+        wanted.append(servers.simulator(place, vendor, options, shared))
+    return wanted
 
 
 def _approved_templates() -> dict[str, dict[str, int]]:

@@ -41,8 +41,8 @@ def adobe_sign(place: Place, settings: dict[str, str], api_url: str) -> Vendor:
     }
 
 
-def start_simulators(place: Place, docusign: Vendor, adobe_sign: Vendor) -> None:
-    """Starts those that are simulated, and stops those that are not any more."""
+def simulators(place: Place, docusign: Vendor, adobe_sign: Vendor) -> list[servers.Server]:
+    """Those that are simulated; stops those that are not any more."""
     secrets = {
         "docusign": {
             "DOCUSIGN_SIM_INTEGRATION_KEY": docusign["integration_key"],
@@ -56,13 +56,15 @@ def start_simulators(place: Place, docusign: Vendor, adobe_sign: Vendor) -> None
             "ADOBE_SIGN_SIM_REFRESH_TOKEN": place.remembered("adobe_sign:refresh_token"),
         },
     }
+    wanted = []
     for vendor, entry in (("docusign", docusign), ("adobe_sign", adobe_sign)):
         if not entry["simulator_url"]:
             servers.stop(place, vendor)
             continue
         (place.state / "simulators" / vendor).mkdir(parents=True, exist_ok=True)
         shared = {name: value or "" for name, value in secrets[vendor].items()}
-        servers.start(place, servers.simulator(place, vendor, ["--webhook-url", entry["webhook_url"] or ""], shared))
+        wanted.append(servers.simulator(place, vendor, ["--webhook-url", entry["webhook_url"] or ""], shared))
+    return wanted
 
 
 def secret_documents(

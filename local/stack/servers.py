@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,6 +97,13 @@ def simulator(place: Place, vendor: str, options: list[str], secrets: dict[str, 
     sources = sorted((PROJECT / "local" / "simulators").rglob("*.py"))
     origin = digest(json.dumps([command, secrets]).encode(), *(path.read_bytes() for path in sources))
     return Server(vendor, command, f"http://127.0.0.1:{port}/_sim/health", origin, environment)
+
+
+def start_all(place: Place, servers: Sequence[Server]) -> None:
+    """Starts servers beside each other: none needs another to come up. Raises StepFailed as `start` does."""
+    with ThreadPoolExecutor(len(servers)) as pool:
+        for started in [pool.submit(start, place, server) for server in servers]:
+            started.result()
 
 
 def start(place: Place, server: Server, *, patience: float = 60.0) -> bool:
