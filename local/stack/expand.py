@@ -57,6 +57,7 @@ def for_emulator(template: Template, located: Location, parameters: dict[str, st
     _explicit_api(expanded)
     _one_permission_for_all_routes(expanded)
     _widen_what_is_weighed_without_resource(expanded)
+    _as_many_consumers_as_this_machine_carries(expanded)
     return expanded
 
 
@@ -226,3 +227,14 @@ def _widen_what_is_weighed_without_resource(template: Template) -> None:
                     if "sqs:SendMessage" in listed:
                         # On AWS the right to send covers a batch; the emulator wants the batch named.
                         statement["Action"] = [*listed, "sqs:SendMessageBatch"]
+
+
+def _as_many_consumers_as_this_machine_carries(template: Template) -> None:
+    """Each consumer of a queue beside another is a process that imports everything afresh: more of them than cores only
+    wait for each other, while fewer take more messages at a time."""
+    most = (os.cpu_count() or 1) + 1
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+            scaling = resource["Properties"].get("ScalingConfig", {})
+            if "MaximumConcurrency" in scaling:
+                scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], max(most, 2))

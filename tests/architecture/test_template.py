@@ -6,6 +6,7 @@ is shown twice: the template has no breach, and a template broken on purpose has
 
 import copy
 import json
+import os
 import re
 import subprocess
 import sys
@@ -536,6 +537,17 @@ def test_the_emulator_gets_the_same_functions_queues_and_table(expanded: Templat
     for kind in (FUNCTION, RULE, MAPPING, "AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"):
         assert of_type(local, kind).keys() == of_type(expanded, kind).keys()
     assert of_type(local, "AWS::DynamoDB::Table") == of_type(expanded, "AWS::DynamoDB::Table")
+
+
+def test_the_emulator_has_no_more_consumers_of_a_queue_than_the_machine_carries(expanded: Template) -> None:
+    def consumers(template: Template) -> dict[str, int]:
+        scaled = {name: each.get("ScalingConfig") for name, each in of_type(template, MAPPING).items()}
+        return {name: scaling["MaximumConcurrency"] for name, scaling in scaled.items() if scaling}
+
+    local = expand.for_emulator(expand.load(), lambda uri: ("artifacts", uri), {"Platform": "local"})
+    here = max(2, (os.cpu_count() or 1) + 1)
+    assert consumers(expanded)["BusConsumerMapping"] == 10
+    assert consumers(local) == {name: min(most, here) for name, most in consumers(expanded).items()}
 
 
 # ── the order workflow ────────────────────────────────────────────────────────────────────────────────────────────
