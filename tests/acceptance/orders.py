@@ -92,5 +92,5 @@ def active(stack: Stack, user: str = "rep", **agreed: Any) -> Json:
 
 def subscriptions_of(stack: Stack, order_id: str) -> list[Json]:
     """Every subscription at Stripe that names the order, ended ones too."""
-    listed = stack.simulator("stripe", "GET", "_sim/state").get("subscription", [])
+    listed = stack.held("stripe", "subscription", order_id)
     return [each for each in listed if each["metadata"].get("order_form") == order_id]

@@ -132,6 +132,11 @@ class Stack:
         assert answer.is_success, f"{vendor} {path}: {answer.status_code} {answer.text[:400]}"
         return answer.json()
 
+    def held(self, vendor: str, kind: str, about: str | None = None) -> Any:
+        """What a simulator holds of a kind; only what mentions something, if one says what."""
+        asked = {"kind": kind} | ({"about": about} if about else {})
+        return self.simulator(vendor, "GET", "_sim/state", params=asked)[kind]
+
     def misbehave(self, vendor: str, *rules: Json) -> None:
         """Fault rules for a simulator, until `behave`."""
         self.simulator(vendor, "POST", "_sim/faults", json=list(rules))
@@ -186,9 +191,9 @@ class Stack:
 
     def mails(self, about: str) -> list[Json]:
         """The mails that mention something."""
-        answer = self.http.get(f"{self.told['mail']['simulator_url']}/messages").json()
-        listed: list[Json] = answer["messages"] if isinstance(answer, dict) else answer
-        return [each for each in listed if about in json.dumps(each, ensure_ascii=False)]
+        answer = self.http.get(f"{self.told['mail']['simulator_url']}/messages", params={"about": about})
+        listed: list[Json] = answer.json()["messages"]
+        return listed
 
 
 AS_JSON = {"content-type": "application/json"}

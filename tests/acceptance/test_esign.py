@@ -38,7 +38,8 @@ def _do(stack: Stack, order: Json, deed: str, **asked: Any) -> None:
 def _at_vendor(stack: Stack, order: Json) -> Json:
     """The envelope as the vendor has it."""
     vendor, things = DOORS[order["envelope"]["provider"]]
-    found: Json = stack.simulator(vendor, "GET", "_sim/state")[things.removesuffix("s")][order["envelope"]["id"]]
+    envelope: str = order["envelope"]["id"]
+    found: Json = stack.held(vendor, things.removesuffix("s"), envelope)[envelope]
     return found
 
 

@@ -248,7 +248,7 @@ def _ends_the_same(stack: Stack, lead: Json, contact: Json) -> None:
     shown = _contact(stack, lead, company="Ende AG", lastname="Buche", firstname=lead["first_name"])
     stack.behave("hubspot")
     _delivered(stack)
-    listed = stack.simulator("hubspot", "GET", "_sim/state")["contacts"]
+    listed = stack.held("hubspot", "contacts", lead["email"])
     assert [each["id"] for each in listed if _value(each, "email") == lead["email"]] == [shown["id"]]
 
 

@@ -57,8 +57,8 @@ _TRIGGERS = {
 }
 
 
-def _events(stack: Stack) -> dict[str, Json]:
-    return {event["id"]: event for event in stack.simulator("stripe", "GET", "_sim/state").get("event", [])}
+def _events(stack: Stack, about: str | None = None) -> dict[str, Json]:
+    return {event["id"]: event for event in stack.held("stripe", "event", about)}
 
 
 @pytest.mark.parametrize("trigger", _TRIGGERS)
@@ -193,20 +193,24 @@ def _known(profile: Json) -> tuple[str, str, int, list[str]]:
     return customer["membership_status"], customer["subscription_status"], len(profile["notes"]), kinds
 
 
-def _settled(stack: Stack, payer: str) -> bool:
-    """Whether every event about a payer was delivered and settled."""
-    for event in _events(stack).values():
+def _settled(stack: Stack, payer: str, before: set[str]) -> bool:
+    """Whether every event about a payer was delivered and settled; `before` holds those that were."""
+    for event in _events(stack, payer).values():
         about = event["data"]["object"]
+        if event["id"] in before:
+            continue
         if payer in (about.get("customer"), about.get("id")):  # a summary has no id of its own
             row = stack.row(f"INBOX#{inbox_id('stripe', event['id'])}", "EVENT")
             if row is None or json.loads(row["doc"]["S"]).get("status") not in ("Applied", "Ignored"):
                 return False
+        before.add(event["id"])
     return True
 
 
 def _rested(stack: Stack, payer: str) -> tuple[str, str, int, list[str]]:
     """What is known of a payer once everything about them is settled."""
-    eventually(f"all of {payer} settled", lambda: _settled(stack, payer))
+    settled: set[str] = set()
+    eventually(f"all of {payer} settled", lambda: _settled(stack, payer, settled))
     profile = _profile(stack, payer)
     assert profile is not None
     return _known(profile)

@@ -47,7 +47,7 @@ def test_from_order_form_to_sales_order_renewal_and_invoice(stack: Stack) -> Non
     subscription = order["stripe_subscription_id"]
     (sent,) = [
         one
-        for one in stack.simulator("stripe", "GET", "_sim/state")["invoice"]
+        for one in stack.held("stripe", "invoice", subscription)
         if ((one["parent"] or {}).get("subscription_details") or {}).get("subscription") == subscription
     ]
     if sent["status"] == "draft":
@@ -80,7 +80,7 @@ def test_stripes_invoice_its_payment_and_a_credit_note_end_up_in_the_statement(s
     progress = f"/api/v1/credit-requests/{asked[0]['id']}"
     eventually("the credit note", lambda: stack.ok("GET", progress, user="finance")["status"] == "Done")
     made = stack.ok("GET", progress, user="finance")["remote_id"]
-    notes = stack.simulator("stripe", "GET", "_sim/state")["credit_note"]
+    notes = stack.held("stripe", "credit_note", sent)
     assert [one["id"] for one in notes if one["invoice"] == sent] == [made]
     eventually("the credit in the books", lambda: _statement(stack, account)["balance"] == -500)
 

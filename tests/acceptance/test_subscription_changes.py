@@ -42,7 +42,7 @@ def _items(subscription: Json) -> list[tuple[str, int | None]]:
 
 
 def _schedule(stack: Stack, subscription: Json) -> Json:
-    held = stack.simulator("stripe", "GET", "_sim/state")["subscription_schedule"]
+    held = stack.held("stripe", "subscription_schedule", subscription["schedule"])
     (found,) = [each for each in held if each["id"] == subscription["schedule"]]
     result: Json = found
     return result
@@ -69,7 +69,7 @@ def test_an_upgrade_mid_term_costs_what_was_answered_before(stack: Stack) -> Non
     assert orders.subscriptions_of(stack, changed["id"]) == []
     assert _items(now)[0] == ("revops:revops_enterprise:seat:eur:annual:118800", 12)
     assert (now["metadata"]["revision"], now["metadata"]["order_form"]) == (changed["id"], order["id"])
-    invoices = stack.simulator("stripe", "GET", "_sim/state")["invoice"]
+    invoices = stack.held("stripe", "invoice", now["latest_invoice"])
     (prorated,) = [each for each in invoices if each["id"] == now["latest_invoice"]]
     assert [line["amount"] < 0 for line in prorated["lines"]["data"]] == [True, False]
     assert prorated["total"] == answer["at_once"]["provider"]["minor"]
@@ -114,7 +114,7 @@ def test_non_renewal_ends_it_and_a_renewal_goes_on(stack: Stack) -> None:
 @pytest.mark.mission("ORD-6")
 def test_terms_nobody_signed_are_answered_and_nothing_is_made(stack: Stack) -> None:
     customer = orders.active(stack, spend_cap=None)
-    prices = len(stack.simulator("stripe", "GET", "_sim/state")["price"])
+    prices = len(stack.held("stripe", "price"))
     trial = {
         "account_id": customer["account_id"],
         "plan": "Professional",
@@ -130,11 +130,7 @@ def test_terms_nobody_signed_are_answered_and_nothing_is_made(stack: Stack) -> N
     stack.refused("POST", "/api/v1/orders/what-if", expect=404, user="rep2", json=trial)
     stack.refused("POST", "/api/v1/orders/what-if", expect=400, user="rep", json={"seats": 3})
     stack.refused("POST", "/api/v1/orders/what-if", expect=400, user="rep", json={**trial, "owner_id": "USR_x"})
-    made = [
-        price
-        for price in stack.simulator("stripe", "GET", "_sim/state")["price"][prices:]
-        if price["unit_amount_decimal"] == "68499"
-    ]
+    made = [price for price in stack.held("stripe", "price")[prices:] if price["unit_amount_decimal"] == "68499"]
     assert made == []
 
 
@@ -150,7 +146,7 @@ def test_a_wire_transfer_that_does_not_exist_is_told_at_review(stack: Stack) -> 
 def test_a_price_changed_behind_our_back_is_found_by_the_daily_look(stack: Stack) -> None:
     orders.active(stack, plan="Starter", currency="BRL", region="BR", billing_cycle="Annual", spend_cap=None)
     key = "revops:revops_starter:seat:brl:annual:178800"
-    (price,) = [each for each in stack.simulator("stripe", "GET", "_sim/state")["price"] if each["lookup_key"] == key]
+    (price,) = [each for each in stack.held("stripe", "price", key) if each["lookup_key"] == key]
     headers = {"authorization": f"Bearer {stack.told['stripe']['api_key']}"}
     stack.simulator("stripe", "POST", f"v1/prices/{price['id']}", headers=headers, data={"active": "false"})
 

@@ -163,9 +163,9 @@ def test_a_template_reaches_its_person_and_what_is_wrong_is_told_apart(stack: St
     name = f"offer_{fresh()}"
     stack.simulator("whatsapp", "POST", "_sim/templates", json={"name": name, "languages": {"en": 1}})
     sent = gateway.send_template(phone, name, "en", ["Asha"])
-    state = stack.simulator("whatsapp", "GET", "_sim/state")
-    assert state["sent"][sent]["statuses"] == ["sent", "delivered"]
-    assert state["sent"][sent]["to"] == phone.lstrip("+")
+    there = stack.held("whatsapp", "sent", sent)[sent]
+    assert there["statuses"] == ["sent", "delivered"]
+    assert there["to"] == phone.lstrip("+")
 
     def ending(rule: Json | None, template: str = name) -> type[DomainError]:
         if rule:

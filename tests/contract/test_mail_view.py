@@ -158,6 +158,8 @@ def test_messages_are_listed_newest_first_and_by_recipient(
     assert subjects(view, to="bo@example.com") == ["Zweite – पाटील"]
     assert subjects(view, to="CC@example.com") == ["Zweite – पाटील"]
     assert subjects(view, to="nobody@example.com") == []
+    assert subjects(view, about="पाटील") == subjects(view, about="l2") == ["Zweite – पाटील"]
+    assert subjects(view, about="Zweite", to="ada@example.com") == subjects(view, about="Dritte") == []
     assert view.get("/messages/l1").json() == {
         "id": "l1",
         "account": "000000000000",

@@ -76,6 +76,18 @@ def test_idempotency_key(bench: Bench) -> None:
     assert len(bench.client.v1.subscriptions.list().data) == 1
 
 
+def test_the_state_is_shown_by_kind_and_by_what_it_mentions(bench: Bench) -> None:
+    one, other = bench.customer(), bench.customer()
+    whole = bench.sim("GET", "state")
+    assert {"customer", "event"} <= whole.keys()
+    assert bench.sim("GET", "state?kind=customer") == {"customer": whole["customer"]}
+    (found,) = bench.sim("GET", f"state?kind=customer&about={one.id}")["customer"]
+    assert found["id"] == one.id != other.id
+    told = [event["data"]["object"] for event in bench.sim("GET", f"state?kind=event&about={one.id}")["event"]]
+    assert {about.get("customer", about["id"]) for about in told} == {one.id}
+    assert bench.sim("GET", "state?kind=price") == {"price": []}
+
+
 def test_saved_500_is_replayed_and_a_new_key_works(bench: Bench) -> None:
     customer, price = bench.customer(), bench.price()
     match = {"method": "POST", "path": "^/v1/subscriptions$"}

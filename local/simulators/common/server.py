@@ -9,7 +9,7 @@ GET  /_sim/health      liveness, contract state, counts of violations and pendin
 GET  /_sim/requests    journal: method, path, params, idempotency key, status, fault
 GET  /_sim/deliveries  webhooks with their state, tries and answers
 GET  /_sim/violations  requests and answers outside the vendor's contract
-GET  /_sim/state       every object by kind
+GET  /_sim/state       every object by kind; ?kind= only those of a kind, ?about= only those that mention a text
 
 Everything else is the vendor's own API. One call runs at a time, as one transaction of the store.
 """
@@ -127,7 +127,7 @@ class Simulator:
             "GET requests": lambda _: self._world.store.log("requests"),
             "GET violations": lambda _: self._world.store.log("violations"),
             "GET deliveries": lambda _: [asdict(delivery) for delivery in self._world.outbox.deliveries()],
-            "GET state": lambda _: self._vendor.visible_state(),
+            "GET state": lambda _: self._state(request.query_params.get("kind"), request.query_params.get("about")),
             "GET clock": lambda _: {"now": self._world.clock.now(), "offset": self._world.clock.offset},
             "GET faults": lambda _: self._fault_state(),
             "POST faults": self._set_faults,
@@ -152,6 +152,9 @@ class Simulator:
         except Exception as error:
             _log.exception("%s", name)
             return JSONResponse({"detail": f"simulator bug: {error!r}"}, 500)
+
+    def _state(self, kind: str | None, about: str | None) -> Json:
+        return {name: _about(held, about) for name, held in self._vendor.visible_state(kind).items()}
 
     def _health(self) -> Json:
         return {
@@ -195,6 +198,19 @@ class Simulator:
                 self._world.store.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _about(held: Any, text: str | None) -> Any:
+    """Of a kind's objects, by id or in order, those that mention a text; all of them without one."""
+    if text is None:
+        return held
+    if isinstance(held, dict):
+        return {name: one for name, one in held.items() if text in name or text in _text(one)}
+    return [one for one in held if text in _text(one)]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -84,8 +84,8 @@ class Vendor(Protocol):
     def contract_state(self) -> str:
         """Whether contract checks are on, and against what: one line for `/_sim/health`."""
 
-    def visible_state(self) -> Json:
-        """Objects by kind for `/_sim/state`."""
+    def visible_state(self, kind: str | None = None) -> Json:
+        """Objects by kind for `/_sim/state`, or those of one kind."""
 
 
 @runtime_checkable
@@ -94,3 +94,8 @@ class OwnControls(Protocol):
 
     def control(self, method: str, path: str, asked: Any) -> Answer | None:
         """Answer a control request (path without `/_sim/`, body parsed); None if there is no such route."""
+
+
+def of_kind(state: Json, kind: str | None) -> Json:
+    """A visible state, or of it only what is of a kind."""
+    return state if kind is None else {kind: state.get(kind, {})}

@@ -3,7 +3,7 @@
 GET    /                 the list as a page; ?to=address filters
 GET    /view/{id}        one message as a page
 GET    /messages         {"count", "messages"}, newest first; each has id, account, from, to, cc, bcc,
-                         subject, text, html, sent_at, headers, tags. ?to=address filters
+                         subject, text, html, sent_at, headers, tags. ?to=address and ?about=text filter
 GET    /messages/{id}    one message as JSON
 DELETE /messages         forget them
 POST   /v2/email/outbound-emails  SES's SendEmail, handed on to the emulator; what it forgets is kept (door.py)
@@ -32,7 +32,7 @@ from local.simulators.mail.collector import Collector
 from local.simulators.mail.door import PATH, Door
 from local.simulators.mail.mailbox import Mailbox
 
-_EVERY_SECONDS = 2.0
+_EVERY_SECONDS = 10.0
 
 
 class Unanswered(Response):
@@ -111,6 +111,8 @@ class MailView:
     async def _messages(self, request: Request) -> Response:
         await self._collector.collect()
         found = self._mailbox.messages(request.query_params.get("to") or None)
+        if about := request.query_params.get("about"):
+            found = [message for message in found if about in json.dumps(message, ensure_ascii=False)]
         return JSONResponse({"count": len(found), "messages": found})
 
     async def _message(self, request: Request) -> Response:

@@ -292,7 +292,8 @@ class StripeSimulator:
             return "off: neither contracts folder nor SDK types for this version"
         return f"on: {API_VERSION}, from {self._contract.source}"
 
-    def visible_state(self) -> Json:
-        """Every object by kind."""
+    def visible_state(self, kind: str | None = None) -> Json:
+        """Every object by kind, or those of one kind."""
         store = self._world.store
-        return {kind: [public(held) for held in store.all(kind)] for kind in store.kinds()}
+        kinds = store.kinds() if kind is None else [kind]
+        return {each: [public(held) for held in store.all(each)] for each in kinds}
