@@ -17,11 +17,10 @@ from local.aws import wiring_of
 from revops.access import PlaceUser, User
 from revops.kernel import Role, system_call
 from tests.acceptance import orders
-from tests.acceptance.stack import Json, Stack, at_once, fresh
+from tests.acceptance.stack import Json, Stack, fresh
 
 _HERE = Path(__file__).parent
 _FILE = Path(os.environ.get("REVOPS_STACK", _HERE.parents[1] / ".local" / "test" / "stack.json"))
-_WARM = 12
 
 _LONGEST_FIRST = (
     "test_assignment", "test_nurture", "test_membership", "test_nothing_lost", "test_keys", "test_scoring",
@@ -52,12 +51,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(_WITH.get(item.path.stem, item.path.stem), len(order)))
 
 
-def _warm(stack: Stack) -> None:
-    """Starts as many workers of each function as a burst needs, so that no test pays for it."""
-    at_once([lambda: stack.call("POST", "/api/v1/leads", json={}) for _ in range(_WARM)])
-    at_once([lambda: stack.call("POST", "/api/v1/partner/leads", key="partner_api_key", json={}) for _ in range(_WARM)])
-
-
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The deployed stack."""
@@ -70,7 +63,6 @@ def stack() -> Iterator[Stack]:
             running.ok("GET", "/api/v1/health")
         except httpx.ConnectError:
             _absent(f"the stack of {_FILE} is down; `python -m local.stack up --for-tests` starts it")
-        _warm(running)
         yield running
 
 
