@@ -14,14 +14,10 @@ import httpx
 import pytest
 
 from revops.access import Policy
-from revops.adapters.agreed_terms import AgreedTerms
-from revops.adapters.stripe_cancellation import StripeCancellations
 from revops.adapters.stripe_catalogue import StripeCatalogue
 from revops.adapters.stripe_provisioning import StripeProvisioning
 from revops.adapters.usage_history import CountedUsage
-from revops.billing.cancellation import Mode
 from revops.kernel import Unavailable
-from revops.orders.changing import ChangeSubscription
 from revops.orders.decisions import Amendment
 from revops.orders.model import OrderForm, OrderKind, OrderStatus
 from revops.orders.policies.calendar import midnight, opening
@@ -34,8 +30,7 @@ from revops.orders.provisioning.catalogue import Action, SyncCatalogue
 from revops.orders.what_if import TryTerms
 from revops.settings import SettingsReader
 from tests.builders.clock import ManualClock
-from tests.builders.customers import wish_of
-from tests.builders.orders import REP, WORKER, Desk
+from tests.builders.orders import REP, Desk
 from tests.integration.stripe_simulator import RunningSimulator, running_simulator
 from tests.unit.orders.test_changing import amended
 
@@ -242,49 +237,6 @@ def test_non_renewal_ends_it_with_the_term_and_can_be_taken_back(shop: Shop) -> 
     assert shop.subscription(order)["cancel_at"] is None
 
 
-@pytest.mark.mission("STR-5")
-def test_a_year_paid_for_is_had_and_what_is_kept_goes_on_as_signed(shop: Shop) -> None:
-    """Seats by the year and usage by the month on one subscription: it ends with the year, not with the month. A signed
-    renewal that the end takes away is planned again when the end is taken back."""
-    order = shop.sold(billing_cycle="Annual", auto_renewal=False)
-    renews = order.terms.renewal_date
-    ends = {"start_date": renews.isoformat(), "renewal_date": add_months(renews, 12).isoformat()}
-    shop.desk.run_until_it_waits(amended(shop.desk, order, OrderKind.RENEWAL, **ends, seats=31).id)
-    planned = shop.get(f"/v1/subscription_schedules/{shop.subscription(order)['schedule']}")["phases"]
-    assert len({item["current_period_end"] for item in shop.subscription(order)["items"]["data"]}) == 2
-
-    stripe = StripeCancellations(shop.simulator.client)
-    change = ChangeSubscription(
-        shop.desk.table, shop.desk.clock, shop.gateway, SettingsReader(shop.desk.table, ttl=0), shop.desk.wishes
-    )
-    agreed = AgreedTerms(shop.desk.table, lambda: shop.gateway, lambda: change)
-    payers = (order.stripe_customer_id,)
-    year = max(item["current_period_end"] for item in shop.subscription(order)["items"]["data"])
-    for _ in range(2):
-        standing = stripe.bring(wish_of(order.stripe_subscription_id, Mode.PERIOD_END), payers)
-        assert (standing.ended, standing.ends_at) == (False, datetime.fromtimestamp(year, UTC))
-    held = shop.subscription(order)
-    assert (held["cancel_at"], held["schedule"]) == (year, None)
-    assert agreed(order.stripe_subscription_id, WORKER) == ""
-    assert shop.subscription(order) == held, "it is to end: nothing agreed is put beside that"
-
-    stripe.bring(wish_of(order.stripe_subscription_id, Mode.KEEP), payers)
-    assert shop.subscription(order)["cancel_at"] is None
-    assert agreed(order.stripe_subscription_id, WORKER) == ""
-    again = shop.get(f"/v1/subscription_schedules/{shop.subscription(order)['schedule']}")["phases"]
-    told = ("start_date", "end_date", "metadata")
-    assert [[each[name] for name in told] for each in again[1:]] == [
-        [each[name] for name in told] for each in planned[1:]
-    ]
-    assert [item.get("quantity") for item in again[1]["items"]] == [31, None]
-
-    stripe.bring(wish_of(order.stripe_subscription_id, Mode.PERIOD_END), payers)
-    shop.advance_to(opening(add_months(renews, -10), ZONE))
-    assert shop.subscription(order)["status"] == "active"
-    shop.advance_to(year + DAY)
-    assert shop.subscription(order)["ended_at"] == year
-
-
 @pytest.mark.fault("R8", "R9")
 @pytest.mark.parametrize(
     ("path", "do", "more"),
@@ -307,7 +259,7 @@ def test_a_lost_answer_costs_no_second_change(shop: Shop, path: str, do: str, mo
     for change in (now, later):
         for _ in range(4):
             if shop.desk.order(change.id).status is OrderStatus.EXECUTED:
-                _attempt(shop, change)
+                attempt(shop, change)
     assert shop.desk.order(later.id).status is not OrderStatus.EXECUTED
     assert shop.quantities(order) == [60, None]
     prorated = [invoice for invoice in shop.invoices(order)[before:] if invoice["total"]]
@@ -315,7 +267,7 @@ def test_a_lost_answer_costs_no_second_change(shop: Shop, path: str, do: str, mo
     assert shop.subscription(order)["schedule"]
 
 
-def _attempt(shop: Shop, order: OrderForm) -> None:
+def attempt(shop: Shop, order: OrderForm) -> None:
     try:
         shop.desk.run_until_it_waits(order.id)
     except Unavailable:
@@ -343,18 +295,6 @@ def test_what_a_change_would_cost_is_what_it_then_costs(shop: Shop) -> None:
     unsold = WhatIf.model_validate({"plan": "Starter", "currency": "GBP", "billing_cycle": "Annual", "seats": 7})
     first = try_terms.new(unsold, REP)
     assert (first.at_once.ours, first.at_once.no_preview) == (first.at_once.provider, "")
-
-
-@pytest.mark.mission("ORD-6")
-def test_a_new_cycle_is_charged_whole_where_nothing_is_prorated(shop: Shop) -> None:
-    order = shop.sold(proration=False)
-    shop.advance_to(shop.now() + 10 * DAY)
-    answer = terms_tried(shop).live(order.id, WhatIf.model_validate({"billing_cycle": "Annual"}), REP)
-    day = answer.at_once.effective_date.isoformat()
-    change = amended(shop.desk, order, billing_cycle="Annual", start_date=day)
-    assert shop.desk.run_until_it_waits(change.id).status is OrderStatus.ACTIVE
-    assert answer.at_once.ours == answer.at_once.provider
-    assert shop.invoices(order)[-1]["total"] == answer.at_once.ours.minor == 12 * 25 * 5900
 
 
 # -- the catalogue -----------------------------------------------------------------------------------------------------

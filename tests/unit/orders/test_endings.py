@@ -95,7 +95,7 @@ class Counter:
         )
         return self.desk.run_until_it_waits(renewal.id)
 
-    def steps_in(self, at: str, act: Callable[[], object]) -> None:
+    def steps_in(self, at: str, act: Callable[[], None]) -> None:
         """Somebody acts at the next call of this name."""
 
         def between(name: str) -> None:
@@ -222,11 +222,12 @@ def test_an_end_with_the_period_outlives_another_end(counter: Counter) -> None:
 @pytest.mark.fault("R2", "R3")
 def test_an_end_that_was_on_its_way_outlives_a_change_too(counter: Counter) -> None:
     """It was asked for before the change looked; its worker was at the provider meanwhile, and died unsettled."""
+
+    def brings() -> None:
+        Provider(counter).bring(counter.wish, (counter.root.stripe_customer_id,))
+
     counter.ask()
-    counter.steps_in(
-        "before plan_future",
-        lambda: Provider(counter).bring(counter.wish, (counter.root.stripe_customer_id,)),
-    )
+    counter.steps_in("before plan_future", brings)
     before = counter.wish.version
     counter.renewed()
     assert counter.wish.version > before, "the worker hears of it once more"
