@@ -174,3 +174,17 @@ def test_a_key_that_stands_for_another_request_gives_way_to_the_next(shop: Shop)
     shop.simulator.client().v1.customers.create({"name": "Something else"}, {"idempotency_key": key})
     assert shop.desk.run_until_it_waits(order.id).status is OrderStatus.ACTIVE
     assert len(shop.subscriptions()) == 1
+
+
+def test_what_is_planned_before_the_start_leaves_the_start_where_it_is(shop: Shop) -> None:
+    """Until then nothing is charged: a phase that did not say so would begin the billing at once."""
+    start = add_months(shop.desk.clock.now().date().replace(day=1), 2)
+    order = shop.desk.run_until_it_waits(
+        shop.desk.executed(start_date=start.isoformat(), renewal_date=add_months(start, 12).isoformat()).id
+    )
+    trial_end = shop.subscription(order)["trial_end"]
+    shop.desk.run_until_it_waits(amended(shop.desk, order, seats=40, start_date=add_months(start, 2).isoformat()).id)
+    first, later = shop.get(f"/v1/subscription_schedules/{shop.subscription(order)['schedule']}")["phases"]
+    assert (first["trial_end"], later["trial_end"]) == (trial_end, None)
+    assert shop.subscription(order)["status"] == "trialing"
+    assert not any(invoice["total"] for invoice in shop.invoices(order))

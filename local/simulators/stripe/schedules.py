@@ -128,7 +128,7 @@ def _phase(items: list[Object], currency: str, start: int, end: int, sent: Param
         "proration_behavior": sent.get("proration_behavior", "create_prorations"),
         "start_date": start,
         "transfer_data": None,
-        "trial_end": None,
+        "trial_end": integer(sent.get("trial_end")),
     }
 
 
