@@ -143,7 +143,7 @@ def test_what_somebody_paused_or_discounted_is_seen(shop: Shop) -> None:
 
 
 @pytest.mark.mission("ORD-4")
-def test_a_doubled_one_is_cancelled_and_an_ended_one_is_told(shop: Shop) -> None:
+def test_a_doubled_one_is_cancelled_and_an_ended_one_is_told(shop: Shop, running: RunningSimulator) -> None:
     order = shop.sold()
     held = shop.client.v1.subscriptions.retrieve(order.stripe_subscription_id)
     twin = shop.client.v1.subscriptions.create(
@@ -159,7 +159,11 @@ def test_a_doubled_one_is_cancelled_and_an_ended_one_is_told(shop: Shop) -> None
     assert (doubled.finding.kind, doubled.finding.subscription_id) == (D.DOUBLED, twin.id)
     assert doubled.finding.effect is not None
     assert doubled.finding.effect.minor == 4 * 5900
+    running.control("POST", "clock", {"advance_seconds": 3 * 86_400})
+    shop.bench.clock.advance(days=3)
     assert shop.bench.repaired(doubled)[0].state is S.REPAIRED
+    pending = shop.client.v1.invoice_items.list({"customer": order.stripe_customer_id, "pending": True})
+    assert list(pending.auto_paging_iter()) == [], "what it billed before is credited by a person"
     assert shop.bench.found() == []
     shop.client.v1.customers.delete(order.stripe_customer_id)
     (gone,) = shop.bench.found()

@@ -7,7 +7,7 @@ import pytest
 
 from revops.billing.store import customer_for_account, find_customer
 from revops.crm.store import ACCOUNTS
-from revops.kernel import Unavailable
+from revops.kernel import Invalid, Unavailable
 from revops.reconcile.adoption import ADOPTING, Adoption, Verdict
 from revops.reconcile.adoption import CandidateState as S
 from revops.reconcile.events import events
@@ -107,3 +107,22 @@ def test_an_account_that_was_closed_since_the_plan_gets_no_customer(office: Offi
     (done,) = office.all_adopted(plan)
     assert (done.state, "not active any more" in done.result) == (S.CHANGED, True)
     assert [payer for payer, _ in office.stripe.written] == ["cus_one"]
+
+
+def test_what_was_adopted_stays_whoever_chooses_it_again(office: Office) -> None:
+    office.stripe.add("cus_two", "", "c@nordlicht.example")
+    plan = office.planned()
+    adopted(office, plan)
+    done = office.candidate(plan, "cus_two")
+    assert done.state is S.ADOPTED
+    office.approve(plan, chosen("cus_two"))
+    office.approve(plan, certain=True)
+    assert office.candidate(plan, "cus_two") == done
+
+
+def test_one_that_was_linked_before_is_given_to_nobody_else(office: Office) -> None:
+    alpha = office.account("Alpha Werke AG", "a@alpha.example")
+    plan = office.planned()
+    for choice in (chosen("cus_one", alpha), chosen("cus_one", create=True)):
+        with pytest.raises(Invalid, match="belongs to"):
+            office.approve(plan, choice)
