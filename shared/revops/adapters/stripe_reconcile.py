@@ -239,13 +239,13 @@ def _odd(price: "stripe.Price") -> bool:
 
 def _paused(found: "stripe.Subscription") -> str:
     """Somebody paused collection, or a trial ended without a way to pay."""
-    held = found.pause_collection
+    held = getattr(found, "pause_collection", None)
     return str(held.behavior) if held else "a trial ended unpaid" if found.status == "paused" else ""
 
 
 def _discounts(found: "stripe.Subscription") -> tuple[str, ...]:
-    own = [*(found.discounts or ()), *(each for item in found.items.data for each in item.discounts or ())]
-    return tuple(sorted({_id(each) for each in own}))
+    given = [each for part in (found, *found.items.data) for each in getattr(part, "discounts", None) or ()]
+    return tuple(sorted({_id(each) for each in given}))
 
 
 def _can_pay(customer: object) -> bool:

@@ -3,7 +3,9 @@
 import pytest
 
 from revops.api.reconcile import TotalView
+from revops.orders.model import OrderStatus
 from revops.reconcile.model import DifferenceKind, DifferenceState, Effect, Severity, Total
+from tests.builders.fake_stripe import Mishap
 from tests.builders.reconcile import Bench
 
 pytestmark = pytest.mark.mission("ORD-7")
@@ -44,6 +46,18 @@ def test_of_two_subscriptions_the_recorded_one_stays_although_it_is_the_younger(
     assert (difference.finding.kind, difference.finding.subscription_id) == (DifferenceKind.DOUBLED, other)
     bench.repaired(difference)
     assert bench.stripe.live[order.stripe_subscription_id].status == "active"
+
+
+@pytest.mark.mission("ORD-4")
+def test_an_order_that_is_blocked_is_looked_at_too(bench: Bench) -> None:
+    order = bench.desk.executed()
+    bench.stripe.likelihood = {Mishap.REFUSED: 1.0}
+    assert bench.desk.run_until_it_waits(order.id).status is OrderStatus.BLOCKED
+    bench.stripe.likelihood = {}
+    bench.clock.advance(hours=2)
+    (difference,) = bench.found()
+    finding = difference.finding
+    assert (finding.kind, finding.order_id, finding.action.kind) == (DifferenceKind.MISSING, order.id, "resume_order")
 
 
 def test_a_discount_of_the_order_form_is_in_its_price(bench: Bench) -> None:
