@@ -203,9 +203,14 @@ class People:
         return _cells(said), Expected(row, "refused", "string_too_long")
 
     def _wrong_width(self, row: int) -> tuple[list[bytes], Expected]:
-        said = self._person()
-        said = said[:9] if self._random.random() < 0.5 else [*said, "too", "many"]
-        return _cells(said), Expected(row, "refused", "row-width")
+        """Too narrow, too wide, or two rows with the line end of another system between them."""
+        said, chance = self._person(), self._random.random()
+        cells = _cells(said[:9] if chance < 0.4 else [*said, "too", "many"])
+        if chance > 0.8:
+            cells = _cells(said)
+            other = _cells(self._person())
+            cells = [*cells[:-1], cells[-1] + b"\r" + other[0], *other[1:]]
+        return cells, Expected(row, "refused", "row-width")
 
     def _bad_encoding(self, row: int) -> tuple[list[bytes], Expected]:
         cells = _cells(self._person())
@@ -219,7 +224,7 @@ class People:
 
     def _large_cell(self, row: int) -> tuple[list[bytes], Expected]:
         said = self._person()
-        said[12] = "x" * 32_768
+        said[12] = "x" * (32_768 if row % 16 else 140_000)  # beyond what the csv module takes
         return _cells(said), Expected(row, "refused", "cell-size")
 
     def _empty(self, row: int) -> tuple[list[bytes], Expected]:
