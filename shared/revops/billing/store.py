@@ -25,7 +25,7 @@ profile so that a convergence without a change leaves no version, no audit entry
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from revops.billing.model import ActivityLogEntry, ActivityType, AssetLink, Customer, MembershipStatus
 from revops.kernel import time_text
@@ -212,13 +212,6 @@ def find_customer(table: Table, identifier: str) -> Customer | None:
             return None
         identifier = holder
     return CUSTOMER.get(table, identifier)
-
-
-def every_customer(table: Table) -> Iterator[str]:
-    """The id of every customer, for whoever converges them all."""
-    for shard in range(SHARDS):
-        query = Query(pk=f"CUSTOMERS#{shard}", index="gsi1", documents=False, limit=200)
-        yield from (customer_id_of_key(row.key) for row in query_all(table, query))
 
 
 def recent_activity(table: Table, customer_id: str, limit: int = 25) -> list[ActivityLogEntry]:
