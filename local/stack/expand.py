@@ -230,11 +230,11 @@ def _widen_what_is_weighed_without_resource(template: Template) -> None:
 
 
 def _as_many_consumers_as_this_machine_carries(template: Template) -> None:
-    """Each consumer of a queue beside another is a process that imports everything afresh: more of them than cores only
+    """Each consumer of a queue beside another is a process that imports everything afresh: more than two to a core only
     wait for each other, while fewer take more messages at a time."""
-    most = (os.cpu_count() or 1) + 1
+    most = 2 * (os.cpu_count() or 1)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::EventSourceMapping":
             scaling = resource["Properties"].get("ScalingConfig", {})
             if "MaximumConcurrency" in scaling:
-                scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], max(most, 2))
+                scaling["MaximumConcurrency"] = min(scaling["MaximumConcurrency"], most)
