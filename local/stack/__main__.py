@@ -1,8 +1,6 @@
 """Command line of the local stack: up, down, status, tokens, log, forget."""
 
 import argparse
-import importlib
-import importlib.util
 import json
 import platform
 import shutil
@@ -12,9 +10,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local import seed
 from local.stack import build, channels, deploy, esign, servers, users
 from local.stack.place import API_ID, PROJECT, REGION, STAGE, Place, StackFile, digest
 from local.stack.progress import StepFailed, step
+from local.story import tell
 
 # What a vendor's part of stack.json says; no simulator where the real one is used.
 Vendor = dict[str, str | None]
@@ -229,10 +229,6 @@ def _seed(place: Place, stack: StackFile) -> str:
     )
     if place.read("seeded.json").get("with") == mark:
         return mark
-    seed = _optional("local.seed")
-    if seed is None:
-        print("  · no seed yet")
-        return ""
     with step("seed users, teams, keys and settings"):
         seed.seed(stack)
     place.write("seeded.json", {"with": mark})
@@ -241,19 +237,11 @@ def _seed(place: Place, stack: StackFile) -> str:
 
 
 def _tell_story(place: Place, seeded: str) -> None:
-    story = _optional("local.story")
-    if story is None:
-        print("  · no story yet")
-        return
     if seeded and place.read("story.json").get("on") == seeded:
         print("  the story was told before; `make story` tells it again")
         return
-    story.tell(place.read("stack.json"))
-    place.write("story.json", {"on": seeded})
-
-
-def _optional(name: str) -> Any:
-    return importlib.import_module(name) if importlib.util.find_spec(name) else None
+    if tell(place.read("stack.json")):
+        place.write("story.json", {"on": seeded})
 
 
 def _show(place: Place) -> None:

@@ -36,7 +36,6 @@ from revops.table import (
     Index,
     Key,
     Query,
-    Row,
     Table,
     Transaction,
     begin,
@@ -172,7 +171,7 @@ class ReadDuplicates:
         binding = {"who": call.principal.id, "list": "duplicates"}
         positions = self._cursors().open(cursor, binding) if cursor else {}
         partitions = self._partitions(call)
-        rows, after = merge_pages(self._table, partitions, positions, limit, _rank)
+        rows, after = merge_pages(self._table, partitions, positions, limit)
         pairs = PAIRS.load_all(present(self._table.get_many([row.key for row in rows])))
         return self._seen(pairs, call), self._cursors().sign(after, binding) if after else ""
 
@@ -289,7 +288,3 @@ class FollowOwners:
             commit_update(self._table, transaction, PAIRS, followed)
             written += 1
         return written
-
-
-def _rank(row: Row) -> str:
-    return next(iter(row.index.values()))[1]

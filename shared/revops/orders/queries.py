@@ -9,7 +9,7 @@ from revops.kernel import CallContext, Forbidden, Invalid, NotFound
 from revops.orders.model import OrderForm, OrderStatus
 from revops.orders.ports import CrmRecords
 from revops.orders.store import ORDERS, orders_in, orders_of_account, orders_of_owners
-from revops.table import CursorSigner, Query, Row, Table, merge_pages, present
+from revops.table import CursorSigner, Query, Table, merge_pages, present
 
 Scope = Literal["mine", "team", "all"]
 
@@ -74,7 +74,7 @@ class ListOrders:
         name = f"orders/{query.scope}/{query.account_id}/{query.status or ''}"
         binding = {"who": call.principal.id, "list": name}
         positions = self._cursors().open(query.cursor, binding) if query.cursor else {}
-        rows, after = merge_pages(self._table, query.partitions(people), positions, query.limit, _rank)
+        rows, after = merge_pages(self._table, query.partitions(people), positions, query.limit)
         found = ORDERS.load_all(present(self._table.get_many([row.key for row in rows], consistent=False)))
         owners = self._crm.owners_of({order.account_id for order in found})
         shown = [
@@ -94,8 +94,3 @@ class ListOrders:
                 raise NotFound("account", query.account_id)
         elif query.scope == "all" and self._policy.readable_owners(call.principal, Resource.ORDERS) is not None:
             raise Forbidden("a list over all accounts is for who reads them all; take scope=mine or team")
-
-
-def _rank(row: Row) -> str:
-    """The sort text of a row in whatever index it was found."""
-    return next(iter(row.index.values()))[1]
