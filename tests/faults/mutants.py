@@ -249,12 +249,13 @@ def _lossy(world: World) -> None:
 
 
 def _flapping(world: World) -> None:
-    """A Stripe that goes to and fro, and now and then a worker that is very slow between looking and writing."""
+    """A Stripe that goes to and fro, and now and then once more between a worker's look and its very late write."""
     stripe = world.outside.stripe
     stripe.flapping = True
 
-    def doze() -> None:
-        if world.rng.random() < 0.2:
+    def doze(payer: str) -> None:
+        if world.baton.holder and world.rng.random() < 0.4:
+            stripe.happens(payer)
             world.baton.sleep()
 
     stripe.after_fetch = doze

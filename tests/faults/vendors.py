@@ -62,7 +62,7 @@ class StripeTruth:
         self.outbox: list[Webhook] = []
         self.failed_intents: set[str] = set()
         self.flapping = False
-        self.after_fetch: Callable[[], None] = lambda: None
+        self.after_fetch: Callable[[str], None] = lambda _: None
         self._clock = clock
         self._rng = rng
         self._trouble = trouble
@@ -87,7 +87,7 @@ class StripeTruth:
 
     def facts(self, payer: str) -> BillingFacts:
         found = remote("stripe facts", self._trouble, self._turn, lambda: self.at(payer))
-        self.after_fetch()
+        self.after_fetch(payer)
         return found
 
     def at(self, payer: str) -> BillingFacts:
