@@ -20,6 +20,7 @@ from tests.faults.trouble import COMMIT, LAZY_READ, READ, Killed, Mishap, Troubl
 _ATTEMPTS = 8
 _SILENT_ATTEMPTS = 3
 _STALE_REACH = 12
+_READS = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
 
 
 class ItemLocks:
@@ -133,6 +134,8 @@ class WireFaults:
         self._locks = locks
         self._turn = turn
         self._deaf: dict[str, int] = {}
+        self.written = True
+        """Whether something may have been written since somebody last said that it was not."""
 
     def __enter__(self) -> "WireFaults":
         self._client.meta.events.register("before-send.dynamodb", self._send)
@@ -143,11 +146,14 @@ class WireFaults:
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
         actor = self._trouble.actor()
-        if not actor or self._trouble.aside:
-            return None
         target = request.headers["X-Amz-Target"]
         operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
+        if not actor or self._trouble.aside:
+            self.written = self.written or operation not in _READS
+            return None
         if operation != "TransactWriteItems":
+            if operation not in _READS:
+                raise AssertionError(f"{operation}: commands are transactions")
             self._turn(operation)
             mishap = self._trouble.strikes(operation, READ)
             if mishap is Mishap.KILL_BEFORE:
@@ -175,6 +181,7 @@ class WireFaults:
             answer: AWSResponse = self._client._endpoint.http_session.send(request)
         finally:
             self._locks.give_back(keys)
+            self.written = True
         if mishap is Mishap.KILL_AFTER:
             raise Killed
         if mishap in (Mishap.LOST, Mishap.SILENT):

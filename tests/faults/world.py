@@ -117,9 +117,9 @@ class World:
         self._server = server
         self._memory = MemoryTable()
         self._wire: AbstractContextManager[object] = nullcontext()
+        self._source: _MemoryStream | _DynoxideStream = _MemoryStream(self._memory)
         self.table = self._make_table()
         self.inner: Table = self._memory if server is None else self.table
-        self._source = _MemoryStream(self._memory) if server is None else _DynoxideStream(server, self.table)
         self.wiring = BenchWiring(self.table, self.clock, self.outside, plan.seed, self._scan)
         self.relay = self._runner(self.wiring.change_relay, lanes=2)
         self.rollups = self._runner(self.wiring.rollups, lanes=1)
@@ -135,7 +135,8 @@ class World:
         if self._server is None:
             return FaultyTable(self._memory, self.trouble, self.locks, self.turn)
         table = self._server.create_table(sleep=lambda _: None, jitter=lambda: 0.0)
-        self._wire = WireFaults(table.connection.client, self.trouble, self.locks, self.turn)
+        self._wire = wire = WireFaults(table.connection.client, self.trouble, self.locks, self.turn)
+        self._source = _DynoxideStream(self._server, table, wire)
         return table
 
     def _scan(self) -> Any:
@@ -289,24 +290,23 @@ class _MemoryStream:
 
 
 class _DynoxideStream:
-    """The engine's own stream, all shards."""
+    """The engine's own stream, all shards, asked when something was written."""
 
-    def __init__(self, server: DynoxideServer, table: Any) -> None:
+    def __init__(self, server: DynoxideServer, table: Any, wire: WireFaults) -> None:
         self._client = server.client("dynamodbstreams")
+        self._wire = wire
         streams = self._client.list_streams(TableName=table.name)["Streams"]
         self._arn = streams[0]["StreamArn"]
         self._iterators: dict[str, str] = {}
 
     def fresh(self, at: datetime) -> tuple[list[Change], list[Record]]:
+        if not self._wire.written:
+            return [], []
+        self._wire.written = False
+        if not all(self._iterators.values()) or not self._iterators:  # a shard that ended has successors
+            self._find_shards()
         found: list[Record] = []
-        shards = self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
-        for shard in shards:
-            name = shard["ShardId"]
-            if name not in self._iterators:
-                answer = self._client.get_shard_iterator(
-                    StreamArn=self._arn, ShardId=name, ShardIteratorType="TRIM_HORIZON"
-                )
-                self._iterators[name] = answer["ShardIterator"]
+        for name in self._iterators:
             while self._iterators[name]:
                 answer = self._client.get_records(ShardIterator=self._iterators[name], Limit=1000)
                 self._iterators[name] = answer.get("NextShardIterator", "")
@@ -315,6 +315,15 @@ class _DynoxideStream:
                 found += answer["Records"]
         parsed = [(change, record) for record in found if not (change := parse_record(record)).is_same]
         return [change for change, _ in parsed], [record for _, record in parsed]
+
+    def _find_shards(self) -> None:
+        for shard in self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]:
+            name = shard["ShardId"]
+            if name not in self._iterators:
+                answer = self._client.get_shard_iterator(
+                    StreamArn=self._arn, ShardId=name, ShardIteratorType="TRIM_HORIZON"
+                )
+                self._iterators[name] = answer["ShardIterator"]
 
 
 def _place(error: BaseException) -> str:
