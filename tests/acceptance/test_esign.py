@@ -127,6 +127,8 @@ def test_voided_after_completed_changes_nothing(stack: Stack) -> None:
 @pytest.mark.fault("R15")
 def test_a_webhook_that_never_came_is_made_good_by_the_sweep(stack: Stack) -> None:
     order = _out(stack)
+    sent = order["envelope"]["id"]
+    eventually("its sending is settled", lambda: _settled(stack, sent, "envelope-sent"))  # or that look finds it signed
     stack.misbehave("docusign", {"on": "webhook", "do": "drop", "match": {"type": TOLD}})
     _do(stack, order, "sign")
     stack.simulator("docusign", "DELETE", "_sim/faults")
