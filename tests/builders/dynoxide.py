@@ -176,6 +176,10 @@ class DynoxideServer:
                     iterator = answer.get("NextShardIterator") if answer["Records"] else None
         return records
 
+    def end_stream(self, table: DynamoTable) -> None:
+        """No more records: for many writes after the last that anybody reads the stream of."""
+        self.client().update_table(TableName=table.name, StreamSpecification={"StreamEnabled": False})
+
     def drop_table(self, table: DynamoTable) -> None:
         self.client().delete_table(TableName=table.name)
 
