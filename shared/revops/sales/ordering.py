@@ -53,6 +53,8 @@ class MakeSalesOrder:
                 return made
             transaction = begin(call, self._clock.now())
             order = self._write(transaction, executed, call)
+            if order is None:
+                continue  # made meanwhile
             try:
                 self._table.commit(transaction)
             except ConditionFailed:
@@ -60,10 +62,13 @@ class MakeSalesOrder:
             return order
         raise Contention("sales orders are being made faster than they can be numbered; try again shortly")
 
-    def _write(self, transaction: Transaction, executed: ExecutedOrder, call: CallContext) -> SalesOrder:
+    def _write(self, transaction: Transaction, executed: ExecutedOrder, call: CallContext) -> SalesOrder | None:
+        """Adds the sales order and what follows from it; None if the running term is this order form's own already."""
         now = self._clock.now()
         amended = self._amended_order(executed)
         running = self._running(executed, amended)
+        if running is not None and running.order_id == executed.id:
+            return None
         changes = running is not None and executed.kind is SaleKind.AMENDMENT
         items = sales_items(executed)
         order = SalesOrder(

@@ -1,5 +1,6 @@
 """Sales orders: one per executed order form, numbered without a gap, exact to the minor unit (ORD-9)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -8,8 +9,9 @@ import pytest
 
 from revops.kernel import NotFound
 from revops.sales.model import RenewalStatus, SaleKind
-from revops.sales.store import RENEWALS, mirror_key, renewals_of
-from revops.table import Transaction
+from revops.sales.store import RENEWALS, SALES_ORDERS, mirror_key, renewals_of, sales_order_id
+from revops.table import Key, Row, Transaction
+from tests.builders.memory_table import MemoryTable
 from tests.builders.sales import ACCOUNT, OTHER, OWNER, PAYER, REP, WORKER, SalesBench, executed
 
 pytestmark = pytest.mark.mission("ORD-9")
@@ -68,6 +70,40 @@ def test_numbers_have_no_gap_and_no_repeat_whoever_races() -> None:
     following = bench.sell("ORD_NEXT", WORKER)
     assert following is not None
     assert following.number == "SO-2027-000001"
+
+
+class Overtaken(MemoryTable):
+    """Somebody steps in once, right after a read of a key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after: tuple[Key, Callable[[], object]] | None = None
+
+    def get(self, key: Key, consistent: bool = True) -> Row | None:
+        row = super().get(key, consistent)
+        if self.after is not None and self.after[0] == key:
+            (_, step_in), self.after = self.after, None
+            step_in()
+        return row
+
+
+@pytest.mark.fault("R1", "R19")
+@pytest.mark.parametrize("kind", [SaleKind.RENEWAL, SaleKind.AMENDMENT])
+def test_two_who_make_the_same_one_at_once_make_one(kind: SaleKind) -> None:
+    """The other is done between the look for the sales order and the look at the running term."""
+    table = Overtaken()
+    bench = SalesBench(table)
+    dates = {"starts_on": date(2027, 11, 1), "ends_on": date(2028, 11, 1)} if kind is SaleKind.RENEWAL else {}
+    bench.orders.known["ORD_ONE"] = executed()
+    bench.orders.known["ORD_TWO"] = executed("ORD_TWO", kind=kind, amends="ORD_ONE", **dates)
+    bench.sell("ORD_ONE", WORKER)
+    table.after = (SALES_ORDERS.key(sales_order_id("ORD_TWO")), lambda: bench.sell("ORD_TWO", WORKER))
+    made = bench.sell("ORD_TWO", WORKER)
+    assert table.after is None
+    assert made is not None
+    assert made.number == "SO-2026-000002"
+    terms = renewals_of(table, ACCOUNT)
+    assert sorted(len(term.history) for term in terms) == ([1, 2] if kind is SaleKind.RENEWAL else [2])
 
 
 def test_an_amendment_refers_to_the_first_and_changes_the_running_term() -> None:
