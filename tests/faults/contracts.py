@@ -28,7 +28,7 @@ from tests.faults.wiring import ADMIN, user
 if TYPE_CHECKING:
     from tests.faults.world import World
 
-STANDING = frozenset({OrderStatus.PROVISIONED, OrderStatus.AWAITING_TENANT, OrderStatus.ACTIVE})
+_STANDING = frozenset({OrderStatus.PROVISIONED, OrderStatus.AWAITING_TENANT, OrderStatus.ACTIVE})
 _MIRRORED = ("status", "total", "due", "paid", "credited", "remaining", "paid_at")
 _LINKED = ("account_id", "sales_order_id")
 
@@ -134,6 +134,12 @@ def _orders(world: "World", status: OrderStatus) -> list[OrderForm]:
     return sorted((order for order in found if order.status is status), key=lambda order: order.id)
 
 
+def stands(order: OrderForm) -> bool:
+    """Whether what an order agrees was brought about; it may be blocked since then, for want of its tenant."""
+    status = order.block.resume_to if order.status is OrderStatus.BLOCKED and order.block else order.status
+    return status in _STANDING
+
+
 def hopeless(world: "World", order: OrderForm) -> bool:
     """Whether a change is about a subscription that has ended, or for a day that one which ends with its period may not
     see: it stays blocked until somebody withdraws the cancellation, or writes a new form."""
@@ -168,10 +174,10 @@ def terms(world: "World") -> Iterator[str]:
             yield from _runs(world, order, timelines.get(order.id), orders, now)
             continue
         root = orders[_root(order, orders)]
-        if order.status in STANDING and order.stripe_subscription_id != root.stripe_subscription_id:
+        if stands(order) and order.stripe_subscription_id != root.stripe_subscription_id:
             yield f"{order.id} changes {root.id} and points at {order.stripe_subscription_id or 'nothing'}"
         named = [each.order_id for each in timelines[root.id].segments] if root.id in timelines else []
-        if order.status in STANDING and named.count(order.id) != 1:
+        if stands(order) and named.count(order.id) != 1:
             yield f"{order.id} is {order.status} and stands {named.count(order.id)} times among the terms of {root.id}"
 
 
@@ -185,7 +191,7 @@ def _runs(
     world: "World", order: OrderForm, line: Timeline | None, orders: dict[str, OrderForm], now: int
 ) -> Iterator[str]:
     live = world.outside.provisioning.live.get(order.stripe_subscription_id)
-    if order.status not in STANDING or live is None or live.ended:
+    if not stands(order) or live is None or live.ended:
         return
     held = orders[line.in_force(now).order_id] if line else order
     wanted = expected_subscription(held.terms, PlanCatalogue())
@@ -261,7 +267,7 @@ def sales(world: "World") -> Iterator[str]:
     sold = [SALES_ORDERS.load(row) for row in world.rows_of("SALES_ORDER")]
     made = Counter(each.order_id for each in sold)
     for order in orders:
-        if made[order.id] != (1 if order.status in STANDING else 0):
+        if made[order.id] != (1 if stands(order) else 0):
             yield f"{order.id} is {order.status} and has {made[order.id]} sales orders"
     numbers = sorted(int(each.number.rpartition("-")[2]) for each in sold)
     if numbers != list(range(1, len(sold) + 1)):

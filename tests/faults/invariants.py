@@ -48,7 +48,7 @@ from revops.settings import SETTINGS
 from revops.sync.fields import Direction, HubspotFields
 from revops.table import Change, Key, Row, claim_key
 from tests.faults.actors import PAYERS, PEOPLE, canonical
-from tests.faults.contracts import STANDING, cancellations, sales, tenants, terms
+from tests.faults.contracts import cancellations, sales, stands, tenants, terms
 from tests.faults.conversions import conversions, nominations
 from tests.faults.counting import alerts, rollups, usage
 from tests.faults.nurturing import nurture
@@ -83,7 +83,7 @@ def subscriptions(world: World) -> Iterator[str]:
     made = Counter(request.order_id for request in stripe.subscriptions.values())
     known = set()
     orders = [ORDERS.load(row) for row in world.rows_of("ORDER")]
-    won = {order.opportunity_id for order in orders if order.status in STANDING}
+    won = {order.opportunity_id for order in orders if stands(order)}
     for order in orders:
         known.add(order.id)
         wanted = 1 if order.status in _EXECUTED and order.kind is OrderKind.NEW else 0

@@ -77,9 +77,10 @@ def events_of() -> tuple[Callable[[Change], list[Event]], ...]:
 def work_of() -> tuple[Callable[[Change], list[tuple[str, Mapping[str, Any]]]], ...]:
     """Each slice's function from a change to what it gives a worker to do."""
     from revops.billing.events import work as billing
+    from revops.orders.events import work as orders
     from revops.reconcile.events import work as reconcile
 
-    return billing, reconcile
+    return billing, orders, reconcile
 
 
 class SettingsDocuments(Mapping[str, type[SettingsDocument]]):

@@ -81,6 +81,17 @@ class ChangeSubscription:
         only = Timeline(id=root.id, created_at=now, modified_at=now, segments=self._first(root))
         self.converge(held or only, root.stripe_subscription_id, call)
 
+    def catch_up(self, order_id: str, call: CallContext) -> None:
+        """The day of other terms has come, by the timeline of an order. The provider's own schedule brings them; where
+        an end with the period took the schedule away, they are brought here, and the end stays. Raises NotFound,
+        Unavailable and ProvisioningRefused."""
+        timeline, root = TIMELINES.require(self._table, order_id), ORDERS.require(self._table, order_id)
+        held = timeline.in_force(int(self._clock.now().timestamp()))
+        live = self._gateway.subscription(root.stripe_subscription_id)
+        carried = held.kind is OrderKind.NEW or live.metadata.get(REVISION) == held.order_id
+        if live.cancel_at_period_end and not live.ended and not carried:
+            self._change_now(held, live, call)
+
     def converge(self, timeline: Timeline, subscription_id: str, call: CallContext) -> None:
         """What the provider has becomes what the timeline says: now, later, and the end; but what somebody cancelled to
         the end of its period (STR-5) ends with it until they withdraw that, also when they say so in this moment."""

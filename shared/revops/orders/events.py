@@ -1,5 +1,8 @@
 """What a change of an order says to the rest of the world: a pure function of before and after (BUS-1)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from revops.catalogue import (
     CatalogueDrifted,
     Event,
@@ -19,13 +22,23 @@ from revops.catalogue import (
 from revops.orders.model import OrderForm, OrderStatus, Tenant
 from revops.orders.policies.lifecycle import next_step
 from revops.orders.provisioning.catalogue import CATALOGUE_CHECKS
-from revops.orders.store import ORDERS
+from revops.orders.store import ORDERS, TIMELINES
 from revops.table import Change
 
+_PROVIDER = "stripe"
 _SHOWN = 20
 """So many keys of a drifted catalogue are named; the difference itself is looked at with `make catalogue`."""
 
 _REVIEWED = {OrderStatus.APPROVED, OrderStatus.REJECTED, OrderStatus.CHANGES_REQUESTED}
+
+
+def work(change: Change) -> list[tuple[str, Mapping[str, Any]]]:
+    """What the Stripe worker is to do after a change: see that the provider carries the terms whose day has come."""
+    if change.kind != TIMELINES.kind or change.before is None or change.after is None:
+        return []
+    before, after = TIMELINES.load(change.before), TIMELINES.load(change.after)
+    turned = before.segments == after.segments and before.next_at != after.next_at
+    return [(_PROVIDER, {"kind": TIMELINES.kind, "entity_id": after.id})] if turned else []
 
 
 def events(change: Change) -> list[Event]:

@@ -1,6 +1,7 @@
 """The day comes from which other terms hold: what was agreed for later takes effect here as well (ORD-5).
 
-The provider changes the subscription by its own schedule. What we hold ourselves, the caps on usage, follows by this.
+The provider changes the subscription by its own schedule. What we hold ourselves, the caps on usage, follows by this;
+and the change of the timeline has the Stripe worker look whether the schedule was still there (`catch_up`).
 """
 
 from collections.abc import Callable

@@ -25,12 +25,15 @@ from revops.billing.rights import CustomerRights
 from revops.billing.store import CUSTOMER, PAYER
 from revops.kernel import CallContext, Principal, Role
 from revops.orders.changing import ChangeSubscription
+from revops.orders.events import work
 from revops.orders.model import OrderForm, OrderKind, OrderStatus
 from revops.orders.policies.calendar import opening
 from revops.orders.ports import ProvisioningRefused
 from revops.orders.provisioning.ports import LiveSubscription
+from revops.orders.store import TIMELINES
+from revops.orders.turning import TurnTimelines
 from revops.settings import SettingsReader
-from revops.table import begin, claim
+from revops.table import Change, Row, begin, claim, present
 from tests.builders.billing import Accounts
 from tests.builders.clock import ManualClock
 from tests.builders.orders import WORKER, Desk
@@ -48,8 +51,8 @@ class Counter:
         self.desk = Desk(clock=ManualClock(datetime(2026, 11, 20, 9, tzinfo=UTC)))
         self.root = self.sold(auto_renewal=False, renewal_date="2027-11-20")
         table, clock, stripe = self.desk.table, self.desk.clock, self.desk.stripe
-        change = ChangeSubscription(table, clock, stripe, SettingsReader(table, ttl=0), self.desk.wishes)
-        self.agreed = AgreedTerms(table, lambda: stripe, lambda: change)
+        self.change = ChangeSubscription(table, clock, stripe, SettingsReader(table, ttl=0), self.desk.wishes)
+        self.agreed = AgreedTerms(table, lambda: stripe, lambda: self.change)
         self.bring = BringCancellations(table, clock, Provider(self), lambda *_: None, self.agreed)
         self.request = RequestCancellation(table, clock, CustomerRights(table, Policy(), Accounts()))
 
@@ -75,6 +78,15 @@ class Counter:
     @property
     def live(self) -> LiveSubscription:
         return self.desk.stripe.live[self.root.stripe_subscription_id]
+
+    @property
+    def seats(self) -> int | None:
+        return self.live.seat.quantity if self.live.seat else None
+
+    @property
+    def timeline(self) -> Row:
+        """The row of the terms by time."""
+        return present([self.desk.table.get(TIMELINES.key(self.root.id))])[0]
 
     @property
     def wish(self) -> Cancellation:
@@ -151,6 +163,38 @@ def test_what_is_kept_has_its_signed_changes_again(counter: Counter) -> None:
     counter.work()
     assert counter.desk.stripe.futures == {counter.live.id: planned}
     assert (counter.live.cancel_at, counter.live.cancel_at_period_end) == (0, False)
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_terms_whose_day_comes_before_the_end_hold_until_it(counter: Counter, *, ends_first: bool) -> None:
+    """The schedule that would have brought them went with the end of the period."""
+    fewer = amended(counter.desk, counter.root, start_date="2026-11-25", seats=17)
+    counter.desk.run_until_it_waits(fewer.id)
+    if ends_first:
+        counter.ask()
+        counter.work()
+    before, seats = counter.timeline, counter.seats
+    counter.desk.clock.advance(days=6)
+    assert TurnTimelines(counter.desk.table, counter.desk.clock, lambda *_: None)(WORKER) == 1
+    ((queue, message),) = work(Change("1", before, counter.timeline))
+    assert (queue, message) == ("stripe", {"kind": "TIMELINE", "entity_id": counter.root.id})
+    changes = len(counter.desk.stripe.changes)
+    for _ in range(2):
+        counter.change.catch_up(str(message["entity_id"]), WORKER)
+    assert len(counter.desk.stripe.changes) == changes + ends_first, "once, and only where no schedule stands"
+    assert counter.seats == (17 if ends_first else seats)
+    assert counter.live.cancel_at_period_end is ends_first
+
+
+def test_nothing_is_caught_up_of_what_was_only_agreed(counter: Counter) -> None:
+    counter.renewed()
+    assert work(Change("1", None, counter.timeline)) == []
+    counter.change.catch_up(counter.root.id, WORKER)
+    counter.ask()
+    counter.work()
+    changes = list(counter.desk.stripe.changes)
+    counter.change.catch_up(counter.root.id, WORKER)
+    assert counter.desk.stripe.changes == changes, "the form that began it holds"
 
 
 def test_what_cannot_be_put_back_is_said(counter: Counter) -> None:
