@@ -1,8 +1,7 @@
-"""Every suite, with what each took; what `make test` runs.
+"""Every suite, one after the other, with what each took; what `make test` runs.
 
     python -m tests [--workers 2] [suite …]
 
-The suites that need no stack run in one start of pytest: none waits for the slowest test of the one before.
 The acceptance suite drives a deployed stack. It gets one of its own, made from nothing and stopped whatever happens;
 the stack of `make up` is not touched.
 """
@@ -13,13 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-SUITES = ("faults", "architecture", "integration", "contract", "property", "unit")
-"""Those without a stack: the longest tests first, so that the short ones of the last even out what is left."""
+SUITES = ("unit", "property", "contract", "integration", "faults", "architecture")
 DEPLOYED = "acceptance"
 
 
@@ -40,15 +38,15 @@ class Result:
 
 def run(name: str, command: list[str], environment: Mapping[str, str]) -> Result:
     """One command, its output as it comes."""
-    say(f"\n── {name} " + "─" * max(0, 76 - len(name)))
+    say(f"\n── {name} " + "─" * (76 - len(name)))
     began = time.monotonic()
     done = subprocess.run(command, cwd=PROJECT, env=environment, check=False)
     return Result(name, done.returncode == 0, time.monotonic() - began)
 
 
-def in_process(suites: Sequence[str], workers: int) -> list[str]:
-    """The command of the suites without a stack. A suite without tests fails."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.suites", *(f"tests/{suite}" for suite in suites)]
+def pytest(suite: str, workers: int) -> list[str]:
+    """The command of a suite. A suite without tests fails, as pytest has it."""
+    command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
     return [*command, "-n", str(workers), "--dist", "worksteal"] if workers > 1 else command
 
 
@@ -91,15 +89,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A dozen processes a suite import the same modules; compiled once, they start in half the time.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    results = []
-    if here := [suite for suite in SUITES if suite in wanted]:
-        results.append(run(", ".join(here), in_process(here, given.workers), environment))
+    results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
     if DEPLOYED in wanted:
         results += on_a_stack(on_the_stack(given.workers), environment)
     say("\n" + "─" * 80)
     for result in results:
-        say(f"{'✓' if result.held else '✗'} {result.name:<66}{result.seconds:8.1f} s")
-    say(f"  {'all':<66}{sum(result.seconds for result in results):8.1f} s")
+        say(f"{'✓' if result.held else '✗'} {result.name:<24}{result.seconds:8.1f} s")
+    say(f"  {'all':<24}{sum(result.seconds for result in results):8.1f} s")
     failed = [result.name for result in results if not result.held]
     if failed:
         say(f"✗ failed: {', '.join(failed)}\n  next: python -m pytest tests/<suite> shows one alone")

@@ -12,17 +12,12 @@ converge = use.converge_customer
 
 
 def settle(message: dict[str, Any], _receives: int) -> None:
-    """A signal of the inbox, a customer whose status the clock changed, a cancellation, a block of a resync, or terms
-    whose day has come."""
+    """A signal of the inbox, a customer whose status the clock changed, or what the change of a row asks for."""
     subject = str(message.get("inbox_id") or message["entity_id"])
     call = system_call("stripe_worker", causation_id=subject)
     match message.get("kind", "INBOX"):
-        case "CANCELLATION":
-            use.bring_cancellations()(subject, call)
-        case "RESYNC":
-            use.run_resync()(subject, call)
-        case "TIMELINE":
-            use.change_subscription().catch_up(subject, call)
+        case kind if work := use.work_after(kind):
+            work(subject, call)
         case "INBOX":
             outcome = converge(subject, call)
             if outcome.settled == "ignored":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from revops.billing.ownership import FollowOwner
     from revops.billing.resync import RequestResync, RunResync, SyncCustomer
     from revops.billing.rights import CustomerRights
+    from revops.kernel import CallContext
     from revops.orders.changing import ChangeSubscription
     from revops.orders.ports import ProvisioningGateway
     from revops.orders.provisioning.catalogue import SyncCatalogue
@@ -120,6 +121,17 @@ class CashWiring(SigningWiring):
 
         gateway = self.stripe_provisioning()
         return ChangeSubscription(self.table, self.clock, gateway, self.settings, self.ending_wishes)
+
+    def work_after(self, kind: str) -> Callable[[str, CallContext], object] | None:
+        """What the Stripe worker does after the change of a row of a kind, if billing or orders give it something."""
+        match kind:
+            case "CANCELLATION":
+                return self.bring_cancellations()
+            case "RESYNC":
+                return self.run_resync()
+            case "TIMELINE":
+                return self.change_subscription().catch_up
+        return None
 
     def run_resync(self) -> RunResync:
         from revops.billing.resync import RunResync
