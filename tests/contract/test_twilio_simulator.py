@@ -67,7 +67,7 @@ def test_a_call_asks_the_webhook_and_then_tells_how_it_ended(line: Line) -> None
     assert held == line.client.get("/_sim/state?kind=call").json() == {"call": {made["sid"]: held["call"][made["sid"]]}}
     assert line.client.get("/_sim/state", params={"kind": "call", "about": made["sid"]}).json() == held
     assert line.client.get("/_sim/state?about=nothing").json() == {"call": {}}
-    assert line.client.get("/_sim/state?kind=fax").json() == {"fax": {}}
+    assert line.client.get("/_sim/state?kind=fax").json() == {"fax": []}
     assert asked["AccountSid"] == ACCOUNT
 
 

@@ -26,18 +26,7 @@ from local.simulators.adobe_sign.oauth import Identity, OAuth
 from local.simulators.adobe_sign.people import People
 from local.simulators.adobe_sign.transient import Transient
 from local.simulators.adobe_sign.webhooks import Webhooks
-from local.simulators.common import (
-    Answer,
-    Call,
-    Delivery,
-    Json,
-    Outgoing,
-    Problem,
-    Rule,
-    World,
-    contracts_folder,
-    of_kind,
-)
+from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Problem, Rule, World, contracts_folder
 
 _ASKED = {"sign": {"email", "name"}, "decline": {"email", "reason"}, "correct": {"email", "to"}}
 _PDF = {"Content-Type": "application/pdf"}
@@ -188,13 +177,13 @@ class AdobeSign:
             return "OAuth: on, by the documentation; REST v6 and webhooks: off, no contracts folder"
         return f"OAuth: on, by the documentation; REST v6: on, {self._contract.size} operations; webhooks: on"
 
-    def visible_state(self, kind: str | None = None) -> Json:
+    def visible_state(self) -> Json:
         """Agreements and webhooks by their id, files without their content."""
         agreements = {
             number: {**one, "_": {name: part for name, part in one["_"].items() if name != "files"}}
             for number, one in self._world.store.items("agreement")
         }
-        return of_kind({"agreement": agreements, "webhook": dict(self._world.store.items("webhook"))}, kind)
+        return {"agreement": agreements, "webhook": dict(self._world.store.items("webhook"))}
 
     def control(self, method: str, path: str, asked: Any) -> Answer | None:
         """The control routes of this vendor; None for one that is not."""

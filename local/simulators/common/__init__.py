@@ -10,7 +10,7 @@ from local.simulators.common.faults import Faults, Rule
 from local.simulators.common.outbox import Delivery, Outbox, Outgoing, RetryPolicy
 from local.simulators.common.server import Simulator, run
 from local.simulators.common.state import Store
-from local.simulators.common.vendor import Answer, Call, Json, Vendor, World, of_kind
+from local.simulators.common.vendor import Answer, Call, Json, Vendor, World
 
 __all__ = [
     "Answer",
@@ -31,6 +31,5 @@ __all__ = [
     "World",
     "contracts_folder",
     "leaves",
-    "of_kind",
     "run",
 ]

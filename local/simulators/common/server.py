@@ -154,7 +154,8 @@ class Simulator:
             return JSONResponse({"detail": f"simulator bug: {error!r}"}, 500)
 
     def _state(self, kind: str | None, about: str | None) -> Json:
-        return {name: _about(held, about) for name, held in self._vendor.visible_state(kind).items()}
+        state = self._vendor.visible_state()
+        return {name: _about(state.get(name, ()), about) for name in (list(state) if kind is None else [kind])}
 
     def _health(self) -> Json:
         return {
@@ -202,11 +203,9 @@ class Simulator:
 
 def _about(held: Any, text: str | None) -> Any:
     """Of a kind's objects, by id or in order, those that mention a text; all of them without one."""
-    if text is None:
-        return held
     if isinstance(held, dict):
-        return {name: one for name, one in held.items() if text in name or text in _text(one)}
-    return [one for one in held if text in _text(one)]
+        return held if text is None else {name: one for name, one in held.items() if text in name or text in _text(one)}
+    return [one for one in held if text is None or text in _text(one)]
 
 
 def _text(value: Any) -> str:

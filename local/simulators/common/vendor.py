@@ -1,7 +1,7 @@
 """What a vendor's simulator has to say for itself, and the shapes it exchanges with the server."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -84,8 +84,9 @@ class Vendor(Protocol):
     def contract_state(self) -> str:
         """Whether contract checks are on, and against what: one line for `/_sim/health`."""
 
-    def visible_state(self, kind: str | None = None) -> Json:
-        """Objects by kind for `/_sim/state`, or those of one kind."""
+    def visible_state(self) -> Mapping[str, Mapping[str, Json] | Iterable[Json]]:
+        """Objects by kind for `/_sim/state`, by id or in order. What is made one by one is made only if it is asked
+        for."""
 
 
 @runtime_checkable
@@ -94,8 +95,3 @@ class OwnControls(Protocol):
 
     def control(self, method: str, path: str, asked: Any) -> Answer | None:
         """Answer a control request (path without `/_sim/`, body parsed); None if there is no such route."""
-
-
-def of_kind(state: Json, kind: str | None) -> Json:
-    """A visible state, or of it only what is of a kind."""
-    return state if kind is None else {kind: state.get(kind, {})}

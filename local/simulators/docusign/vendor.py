@@ -19,18 +19,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.simulators.common import (
-    Answer,
-    Call,
-    Delivery,
-    Json,
-    Outgoing,
-    Problem,
-    Rule,
-    World,
-    contracts_folder,
-    of_kind,
-)
+from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Problem, Rule, World, contracts_folder
 from local.simulators.docusign import documents
 from local.simulators.docusign.connect import Connect
 from local.simulators.docusign.contract import API, check_oauth, contract_of
@@ -202,9 +191,9 @@ class Docusign:
             return "OAuth: on, by the documentation; API and Connect: off, no contracts folder"
         return f"OAuth: on, by the documentation; API: on, {self._contract.size} operations; Connect: on, by its sample"
 
-    def visible_state(self, kind: str | None = None) -> Json:
+    def visible_state(self) -> Json:
         """Every envelope by its id."""
-        return of_kind({"envelope": dict(self._world.store.items("envelope"))}, kind)
+        return {"envelope": dict(self._world.store.items("envelope"))}
 
     def control(self, method: str, path: str, asked: Any) -> Answer | None:
         """The control routes of this vendor; None for one that is not."""

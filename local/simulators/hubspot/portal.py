@@ -195,6 +195,6 @@ class Portal:
             if link["from_type"] == kind.plural and link["from_id"] == record_id
         ]
 
-    def contents(self, kind: str | None = None) -> dict[str, list[Any]]:
-        """Everything visible by kind, or what is of one kind."""
-        return {each: self._store.all(each) for each in (self._store.kinds() if kind is None else [kind])}
+    def contents(self) -> dict[str, list[Any]]:
+        """Everything visible by kind."""
+        return {kind: self._store.all(kind) for kind in self._store.kinds()}

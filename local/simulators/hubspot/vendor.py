@@ -134,10 +134,10 @@ class Hubspot:
             return "off: no contracts folder"
         return f"on: HubSpot OpenAPI 2026-09 and v3, {self._contract.size} operations"
 
-    def visible_state(self, kind: str | None = None) -> Json:
-        """Everything by kind, or what is of one kind."""
+    def visible_state(self) -> Json:
+        """Everything by kind."""
         self._portal.ensure()
-        return self._portal.contents(kind)
+        return self._portal.contents()
 
     def control(self, method: str, path: str, asked: Any) -> Answer | None:
         """The control routes of this vendor; None for one that is not."""

@@ -3,6 +3,7 @@
 import base64
 import importlib
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Problem, Rule, World
@@ -292,8 +293,7 @@ class StripeSimulator:
             return "off: neither contracts folder nor SDK types for this version"
         return f"on: {API_VERSION}, from {self._contract.source}"
 
-    def visible_state(self, kind: str | None = None) -> Json:
-        """Every object by kind, or those of one kind."""
+    def visible_state(self) -> dict[str, Iterable[Json]]:
+        """Every object by kind."""
         store = self._world.store
-        kinds = store.kinds() if kind is None else [kind]
-        return {each: [public(held) for held in store.all(each)] for each in kinds}
+        return {kind: map(public, store.all(kind)) for kind in store.kinds()}

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Problem, Rule, World, of_kind
+from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Problem, Rule, World
 from local.simulators.twilio.calls import Calls
 
 
@@ -55,9 +55,9 @@ class Twilio:
         """What is checked."""
         return "TwiML: on, by the documentation; the API is not simulated"
 
-    def visible_state(self, kind: str | None = None) -> Json:
+    def visible_state(self) -> Json:
         """Everything by kind."""
-        return of_kind({"call": dict(self._world.store.items("call"))}, kind)
+        return {"call": dict(self._world.store.items("call"))}
 
     def control(self, method: str, path: str, asked: Any) -> Answer | None:
         """The control routes of this vendor; None for one that is not."""

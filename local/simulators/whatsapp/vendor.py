@@ -17,18 +17,7 @@ from typing import Any
 
 import httpx
 
-from local.simulators.common import (
-    Answer,
-    Call,
-    Delivery,
-    Json,
-    Outgoing,
-    Problem,
-    Rule,
-    World,
-    contracts_folder,
-    of_kind,
-)
+from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Problem, Rule, World, contracts_folder
 from local.simulators.whatsapp import contract
 from local.simulators.whatsapp.business import Business, number_of
 from local.simulators.whatsapp.errors import GraphError, bad_parameter, rate_limited, unauthorised, unknown_path
@@ -100,10 +89,10 @@ class Whatsapp:
             return "requests: on, by the documentation; webhooks: off, no contracts folder"
         return f"requests: on, by the documentation; webhooks: on, examples of {', '.join(self._examples.kinds)}"
 
-    def visible_state(self, kind: str | None = None) -> Json:
+    def visible_state(self) -> Json:
         """Everything by kind."""
         store = self._world.store
-        return of_kind({each: dict(store.items(each)) for each in ("person", "template", "sent", "received")}, kind)
+        return {each: dict(store.items(each)) for each in ("person", "template", "sent", "received")}
 
     def control(self, method: str, path: str, asked: Any) -> Answer | None:
         """The control routes of this vendor; None for one that is not."""
