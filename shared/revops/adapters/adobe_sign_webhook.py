@@ -13,9 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from revops.adapters.secret_lists import several
 from revops.inbox import Signal
-from revops.kernel import Forbidden, Invalid, JsonError, Unavailable, canonical_json, parse_json
+from revops.kernel import Forbidden, Invalid, JsonError, Unavailable, canonical_json, parse_json, several
 
 PROVIDER: Final = "adobe_sign"
 CLIENT_HEADER: Final = "x-adobesign-clientid"

@@ -13,9 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from revops.adapters.secret_lists import several
 from revops.inbox import Signal
-from revops.kernel import Invalid, JsonError, Unavailable, canonical_json, parse_json
+from revops.kernel import Invalid, JsonError, Unavailable, canonical_json, parse_json, several
 
 PROVIDER: Final = "docusign"
 _HEADER = re.compile(r"x-docusign-signature-[0-9]{1,3}")

@@ -42,9 +42,10 @@ class CashWiring(SigningWiring):
         from revops.adapters.stripe_events import read_stripe_signal
         from revops.adapters.stripe_signature import verify_stripe_signature
         from revops.billing import ReceiveStripeEvent, StripeIdentity
+        from revops.kernel import several
 
         def prove(raw: bytes, header: str, now: datetime) -> None:
-            verify_stripe_signature(raw, header, self.secrets.read("stripe")["webhook_secrets"], now)
+            verify_stripe_signature(raw, header, several(self.secrets.read("stripe"), "webhook_secrets"), now)
 
         def identity() -> StripeIdentity:
             secret = self.secrets.read("stripe")

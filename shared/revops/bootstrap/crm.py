@@ -39,9 +39,10 @@ class CrmWiring(Ground):
     def links(self) -> Links:
         """Made anew when asked for: the keys behind it rotate."""
         from revops.crm.links import Links
+        from revops.kernel import several
 
         secret = self.secrets.read("internal")
-        earlier = [str(key).encode() for key in secret.get("earlier_signing_keys", ())]
+        earlier = [key.encode() for key in several(secret, "earlier_signing_keys")]
         return Links(self.config.public_url, str(secret["signing_key"]).encode(), earlier=earlier, clock=self.clock)
 
     def record_engagement(self) -> RecordEngagement:

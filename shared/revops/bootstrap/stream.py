@@ -102,11 +102,12 @@ class StreamWiring(NurtureWiring):
 
     def send_webhook(self) -> SendWebhook:
         from revops.adapters.outgoing_webhook import OutgoingWebhook
+        from revops.kernel import several
         from revops.notices import SendWebhook
 
         def keys() -> list[str]:
             secret = self.secrets.read("notices")
-            return [str(secret["signing_key"]), *map(str, secret.get("earlier_signing_keys", ()))]
+            return [str(secret["signing_key"]), *several(secret, "earlier_signing_keys")]
 
         post = OutgoingWebhook(keys, self.clock, loopback=self.config.webhooks_to_loopback)
         return SendWebhook(self.table, self.clock, post)

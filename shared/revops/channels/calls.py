@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 from pydantic import Field
 
 from revops.inbox import ReceiveSignal, Signal
-from revops.kernel import CallContext
+from revops.kernel import CallContext, several
 from revops.settings import SettingsDocument, SettingsReader
 
 Number = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{5,14}$", examples=["+493090182000"])]
@@ -92,8 +92,8 @@ class ReceiveTwilio:
     def __call__(self, url: str, raw: bytes, signature: str, call: CallContext) -> str:
         """The answer to a call that comes in. Raises Invalid for what is not proven."""
         secret, parameters = self._secret(), self._parse(raw)
-        self._prove(url, parameters, signature, secret["auth_tokens"])
-        self._receive(self._read(parameters, secret["accounts"]), call)
+        self._prove(url, parameters, signature, several(secret, "auth_tokens"))
+        self._receive(self._read(parameters, several(secret, "accounts")), call)
         return self._answer(self._settings.read(VoiceRules))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from revops.inbox import ReceiveSignal, Signal
-from revops.kernel import CallContext
+from revops.kernel import CallContext, several
 
 PROVIDER = "whatsapp"
 
@@ -78,5 +78,5 @@ class ReceiveWhatsapp:
     def __call__(self, raw: bytes, signature: str, call: CallContext) -> int:
         """How many were new. Raises Invalid for what is not proven, or of an account that is not ours."""
         secret = self._secret()
-        self._prove(raw, signature, secret["app_secrets"])
-        return sum(self._receive(signal, call) for signal in self._read(raw, secret["accounts"]))
+        self._prove(raw, signature, several(secret, "app_secrets"))
+        return sum(self._receive(signal, call) for signal in self._read(raw, several(secret, "accounts")))

@@ -21,6 +21,7 @@ from revops.kernel.errors import (
 from revops.kernel.ids import IdFactory, RandomIds, id_prefix
 from revops.kernel.jsontext import JsonError, canonical_json, parse_json
 from revops.kernel.money import Money, exact_decimal
+from revops.kernel.secret_lists import several
 
 __all__ = [
     "BlobStore",
@@ -53,6 +54,7 @@ __all__ = [
     "id_prefix",
     "parse_json",
     "parse_time",
+    "several",
     "system_call",
     "time_text",
 ]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from revops.inbox import InboxEntry, ReceiveSignal, Signal, inbox_id
 from revops.inbox.service import MAX_INLINE
 from revops.inbox.store import inbox_row
-from revops.kernel import CallContext, Clock, Invalid, JsonError, canonical_json, parse_json
+from revops.kernel import CallContext, Clock, Invalid, JsonError, canonical_json, parse_json, several
 from revops.sync.model import SYSTEM
 from revops.table import ABSENT, ConditionFailed, Table, begin
 
@@ -129,7 +129,7 @@ class ReceiveDelivery:
             delivery.body,
             delivery.timestamp,
             delivery.signature,
-            known["client_secrets"],
+            several(known, "client_secrets"),
             self._clock.now(),
         )
         return self._receive(signals(parse_events(delivery.body, str(known["portal_id"]))), call)

@@ -63,6 +63,15 @@ def test_the_signature_is_the_one_of_twilios_documentation() -> None:
     assert twilio_signature("12345", url, list(told.items())) == "0/KCTR6DLpKmkAf8muzZqo1nDgQ="
 
 
+@pytest.mark.fault("S7", "S9")
+def test_a_token_written_alone_is_one_and_not_its_letters() -> None:
+    channels = Channels()
+    channels.twilio_secret["auth_tokens"] = "alone"
+    with pytest.raises(Invalid):
+        ring(channels, fields(), "a")
+    assert ring(channels, fields(), "alone")
+
+
 @pytest.mark.fault("S7", "S8", "S9", "S23")
 def test_only_what_an_active_token_signed_for_this_address_is_stored() -> None:
     channels = Channels()

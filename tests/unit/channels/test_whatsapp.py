@@ -89,6 +89,17 @@ def test_only_what_an_active_secret_signed_is_stored() -> None:
     assert len(channels.inbox()) == 1
 
 
+@pytest.mark.fault("S7", "S9")
+def test_a_secret_or_an_account_written_alone_is_one_and_not_its_letters() -> None:
+    channels, raw = Channels(), body(text("Hello"))
+    channels.whatsapp_secret |= {"app_secrets": "alone", "accounts": "419561257915477"}
+    with pytest.raises(Invalid):
+        receive(channels, raw, "a")
+    with pytest.raises(Invalid):
+        receive(channels, body(text("Hello"), account="4"), "alone")
+    assert receive(channels, raw, "alone") == 1
+
+
 @pytest.mark.fault("R28", "S9")
 def test_no_secret_no_belief_and_another_account_is_none_of_ours() -> None:
     channels, raw = Channels(), body(text("Hello"))

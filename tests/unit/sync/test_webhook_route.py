@@ -81,6 +81,15 @@ def test_the_url_hubspot_knows_is_the_one_that_counts() -> None:
     assert Webhook(public).post()[0] == 400
 
 
+@pytest.mark.fault("S7", "S9")
+def test_a_secret_written_alone_is_one_and_not_its_letters() -> None:
+    webhook = Webhook()
+    webhook.credentials["client_secrets"] = SECRET
+    assert webhook.post()[0] == 200
+    webhook.credentials["client_secrets"] = f"{SECRET}, another"
+    assert webhook.post()[0] == 400
+
+
 @pytest.mark.fault("R26", "R28")
 def test_what_cannot_be_checked_or_stored_is_asked_for_again() -> None:
     webhook = Webhook()
