@@ -4,6 +4,8 @@ stands there in the end; and what is kept after all goes on as it was signed (ST
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -23,6 +25,8 @@ from revops.billing.cancellation import (
 from revops.billing.model import Customer, MembershipStatus
 from revops.billing.rights import CustomerRights
 from revops.billing.store import CUSTOMER, PAYER
+from revops.bootstrap.cash import CashWiring
+from revops.bootstrap.registry import work_of
 from revops.kernel import CallContext, Principal, Role
 from revops.orders.changing import ChangeSubscription
 from revops.orders.events import work
@@ -176,7 +180,8 @@ def test_terms_whose_day_comes_before_the_end_hold_until_it(counter: Counter, *,
     before, seats = counter.timeline, counter.seats
     counter.desk.clock.advance(days=6)
     assert TurnTimelines(counter.desk.table, counter.desk.clock, lambda *_: None)(WORKER) == 1
-    ((queue, message),) = work(Change("1", before, counter.timeline))
+    turned = Change("1", before, counter.timeline)
+    ((queue, message),) = [each for work_after in work_of() for each in work_after(turned)]
     assert (queue, message) == ("stripe", {"kind": "TIMELINE", "entity_id": counter.root.id})
     changes = len(counter.desk.stripe.changes)
     for _ in range(2):
@@ -188,13 +193,33 @@ def test_terms_whose_day_comes_before_the_end_hold_until_it(counter: Counter, *,
 
 def test_nothing_is_caught_up_of_what_was_only_agreed(counter: Counter) -> None:
     counter.renewed()
-    assert work(Change("1", None, counter.timeline)) == []
+    first = counter.timeline
+    assert work(Change("1", None, first)) == []
+    counter.desk.run_until_it_waits(amended(counter.desk, counter.root, start_date="2026-11-25", seats=17).id)
+    agreed = counter.timeline
+    assert (TIMELINES.load(first).next_at, first) != (TIMELINES.load(agreed).next_at, agreed)
+    assert work(Change("2", first, agreed)) == [], "another form was agreed; no day has come"
+    assert work(Change("3", agreed, agreed)) == []
     counter.change.catch_up(counter.root.id, WORKER)
     counter.ask()
     counter.work()
     changes = list(counter.desk.stripe.changes)
     counter.change.catch_up(counter.root.id, WORKER)
     assert counter.desk.stripe.changes == changes, "the form that began it holds"
+
+
+def test_what_has_ended_is_not_caught_up(counter: Counter) -> None:
+    counter.desk.run_until_it_waits(amended(counter.desk, counter.root, start_date="2026-11-25", seats=17).id)
+    counter.ask()
+    counter.work()
+    counter.desk.stripe.live[counter.live.id] = replace(counter.live, status="canceled")
+    counter.desk.clock.advance(days=6)
+    changes = list(counter.desk.stripe.changes)
+    wiring = cast(CashWiring, SimpleNamespace(change_subscription=lambda: counter.change))
+    catch_up = CashWiring.work_after(wiring, TIMELINES.kind)
+    assert catch_up is not None
+    catch_up(counter.root.id, WORKER)
+    assert counter.desk.stripe.changes == changes
 
 
 def test_what_cannot_be_put_back_is_said(counter: Counter) -> None:
