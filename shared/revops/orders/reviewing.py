@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from revops.access import USERS, Policy, Resource, User
 from revops.access.directory import manager_over
 from revops.access.store import users_with_role
-from revops.kernel import CallContext, Clock, Forbidden, Invalid, Refused, Role, system_call
+from revops.kernel import CallContext, Clock, Forbidden, Invalid, Refused, Role, VersionConflict, system_call
 from revops.orders.decisions import end_deal
 from revops.orders.model import OrderForm, OrderStatus, Step
 from revops.orders.moves import commit_move, move
@@ -37,6 +37,7 @@ class Read:
 
 
 _NOW = Read()
+_TRIES = 3
 
 
 class ReviewOrder:
@@ -54,7 +55,17 @@ class ReviewOrder:
     ) -> OrderForm:
         """The order after the decision: in review still while another stage has to speak. Raises NotFound, Forbidden,
         Invalid, Refused, VersionConflict."""
-        order = ORDERS.require(self._table, order_id)
+        for _ in range(_TRIES - 1):
+            order = ORDERS.require(self._table, order_id)
+            try:
+                return self._decide(order, decision, comment, call, read)
+            except VersionConflict:
+                read = _pinned(order, read)
+        return self._decide(ORDERS.require(self._table, order_id), decision, comment, call, read)
+
+    def _decide(
+        self, order: OrderForm, decision: ReviewDecision, comment: str, call: CallContext, read: Read
+    ) -> OrderForm:
         stage = current(order.review) if order.status is OrderStatus.IN_REVIEW else None
         self._require_say(order, stage, call)
         if decision is not ReviewDecision.APPROVE and not comment.strip():
@@ -93,6 +104,13 @@ class ReviewOrder:
 def _authors(order: OrderForm) -> set[str]:
     """Whose form it is, and who wrote the present revision of its terms."""
     return {order.owner_id, order.revised_by}
+
+
+def _pinned(order: OrderForm, read: Read) -> Read:
+    """What was decided on, for another try: a decision never reaches a stage or terms that came meanwhile, while notes
+    of who was told, which change the order too, are no reason to refuse it."""
+    stage = current(order.review)
+    return Read(order.revision, stage.name) if stage else read
 
 
 def _in_turn(order: OrderForm, stage: ReviewStage | None, read: Read) -> ReviewStage:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from revops.kernel import CallContext, Clock, DomainError, Refused
-from revops.reconcile.adopting_ports import AccountCard, Accounts, PayerCard, Profiles, StripeCustomers
+from revops.reconcile.adopting_ports import AccountCard, Accounts, Known, PayerCard, Profiles, StripeCustomers
 from revops.reconcile.adoption import ADOPTING, CANDIDATES, Candidate, CandidateState, Verdict
 from revops.reconcile.holding import Hold
 from revops.reconcile.policies.adopting import Judged, judge
@@ -76,12 +76,13 @@ class AdoptCustomer:
         card = self._stripe.customer(candidate.payer)
         if card is None:
             return candidate, CandidateState.REFUSED, f"{candidate.payer} is not at Stripe any more"
-        account, made = self._account(candidate, card)
-        profile = self._accounts.known(card).profile
+        known = self._accounts.known(card)
+        account, made = self._account(candidate, card, known)
+        profile = known.profile
         if profile is not None and profile.id != account:
             raise Refused(f"nothing was done: its profile here is that of {profile.id}, and stays it")
         if account is None:
-            candidate = self._create(candidate, card, call)
+            candidate = self._create(candidate, card, known, call)
             account, made = candidate.account_id, "the account was made"
         elif account != candidate.account_id:
             candidate = self._noted(candidate, account, call)
@@ -91,13 +92,13 @@ class AdoptCustomer:
         self._profiles.adopt(card.id, call)
         return candidate, CandidateState.ADOPTED, made
 
-    def _account(self, candidate: Candidate, card: PayerCard) -> tuple[str | None, str]:
+    def _account(self, candidate: Candidate, card: PayerCard, known: Known) -> tuple[str | None, str]:
         """The account and why; None when one is to be made. What is known now decides, not what was known then."""
         if card.account_id:
             return self._named(candidate, card.account_id)
         if candidate.account_id:
-            return self._wanted(candidate, card)
-        judged = judge(card, self._accounts.known(card))
+            return self._wanted(candidate, card, known)
+        judged = judge(card, known)
         if judged.verdict is Verdict.CERTAIN and not candidate.chosen:
             return judged.account_id, f"an account of this customer exists by now: {'; '.join(judged.reasons)}"
         if judged.verdict is Verdict.DOUBTFUL and not candidate.chosen:
@@ -111,24 +112,25 @@ class AdoptCustomer:
             raise _Changed(f"its metadata names {named}, which is no active account here")
         return named, "its metadata names the account"
 
-    def _wanted(self, candidate: Candidate, card: PayerCard) -> tuple[str, str]:
+    def _wanted(self, candidate: Candidate, card: PayerCard, known: Known) -> tuple[str, str]:
         account: AccountCard | None = self._accounts.active(candidate.account_id)
         if account is None:
             raise _Changed(f"the account {candidate.account_id} is not active any more")
         if candidate.chosen or candidate.create:
             return account.id, "a person chose the account" if candidate.chosen else "the account was made"
-        judged = judge(card, self._accounts.known(card))
+        judged = judge(card, known)
         if judged.account_id != account.id:
             raise _Changed(f"it is not certain any more that it belongs to {account.id}: {'; '.join(judged.reasons)}")
         return account.id, "; ".join(judged.reasons)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def _create(self, candidate: Candidate, card: PayerCard, call: CallContext) -> Candidate:
+    def _create(self, candidate: Candidate, card: PayerCard, known: Known, call: CallContext) -> Candidate:
+        """`known` is what said that there is no such account: read again, it could name one that came meanwhile, and
+        leave it the mail domain, whose claim keeps a second account from being made."""
         now = self._clock.now()
         transaction = begin(call, now)
-        domain = self._accounts.known(card)
-        free = domain.domain if domain.by_domain is None else ""
+        free = known.domain if known.by_domain is None else ""
         owner = candidate.owner_id or candidate.approved_by
         account_id = self._accounts.create(transaction, now, card, free, owner)
         noted = candidate.revised(now, account_id=account_id, create=True)

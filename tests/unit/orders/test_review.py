@@ -308,6 +308,36 @@ def test_a_decision_that_falls_into_the_look_wins(staffed: Desk) -> None:
     assert (desk.order(order.id).status, tasks(desk)) == (OrderStatus.APPROVED, {})
 
 
+@pytest.mark.fault("R17", "R19")
+def test_a_decision_stands_though_its_people_are_told_in_that_moment(staffed: Desk) -> None:
+    desk = staffed
+    order = in_review(desk, term_months=60)
+
+    def tell(_: object) -> None:
+        desk.memory.before_commit = lambda _: None
+        assert desk.watch_reviews("p1") == 1
+
+    desk.memory.before_commit = tell
+    assert desk.review(order.id, ReviewDecision.APPROVE, "", LEGAL).status is OrderStatus.APPROVED
+    assert {task.status for task in tasks(desk).values()} == {TaskStatus.CANCELLED}
+
+
+@pytest.mark.fault("R17", "R19")
+def test_of_two_decisions_at_once_none_is_taken_for_the_next_stage(staffed: Desk) -> None:
+    desk = staffed
+    order = in_review(desk, discount_percent="25")
+
+    def decide(_: object) -> None:
+        desk.memory.before_commit = lambda _: None
+        desk.review(order.id, ReviewDecision.APPROVE, "", MANAGER)
+
+    desk.memory.before_commit = decide
+    with pytest.raises(Refused, match="at its stage Finance"):
+        desk.review(order.id, ReviewDecision.APPROVE, "", ADMIN)
+    (first, second) = desk.order(order.id).review.stages
+    assert (first.decided_by, second.decision) == ("USR_manager", None)
+
+
 def test_a_manager_who_sells_is_decided_on_by_the_one_above(staffed: Desk) -> None:
     desk, call, now = staffed, system_call("tests"), staffed.clock.now()
     common: dict[str, Any] = {"created_at": now, "modified_at": now}

@@ -17,7 +17,7 @@ from revops.inbox import Settlement
 from revops.kernel import Forbidden, Invalid, NotFound, Unavailable, VersionConflict
 from revops.orders.ports import ProvisioningRefused
 from revops.reconcile.adopting import AdoptCustomer
-from revops.reconcile.adopting_ports import PayerCard, PayerPage
+from revops.reconcile.adopting_ports import Known, PayerCard, PayerPage
 from revops.reconcile.adoption import (
     ADOPTING,
     ADOPTIONS,
@@ -381,6 +381,27 @@ def test_a_race_for_a_mail_domain_makes_one_account(office: Office) -> None:
         return create(*given)  # type: ignore[arg-type]
 
     office.accounts.create = raced  # type: ignore[method-assign,assignment]
+    with pytest.raises(Contention):
+        office.adopt(candidate_id(plan.id, "cus_one"), WORKER)
+    (done,) = office.all_adopted(plan)
+    assert done.state is S.ADOPTED
+    assert len(office.desk.kinds("ACCOUNT")) == 1
+
+
+def test_an_account_that_came_after_the_look_is_not_made_twice(office: Office) -> None:
+    """The look at what is known said that there is none; what is written goes by that look."""
+    office.stripe.add("cus_one", "Zeppelin", "a@zeppelin.example")
+    plan = office.planned()
+    office.approve(plan, chosen("cus_one"))
+    known = office.accounts.known
+
+    def raced(card: PayerCard) -> Known:
+        office.accounts.known = known  # type: ignore[method-assign]
+        seen = known(card)
+        office.account("Zeppelin", "x@zeppelin.example")
+        return seen
+
+    office.accounts.known = raced  # type: ignore[method-assign]
     with pytest.raises(Contention):
         office.adopt(candidate_id(plan.id, "cus_one"), WORKER)
     (done,) = office.all_adopted(plan)
