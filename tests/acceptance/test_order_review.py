@@ -44,8 +44,8 @@ def test_a_discount_goes_through_its_stages_and_a_change_is_a_revision(stack: St
 
     stage = eventually("the manager's task", told) or {}
     assert stage["told"] == [stack.user_id("manager")]
-    mine = stack.ok("GET", "/api/v1/tasks", user="manager")["tasks"]
-    (task,) = [each for each in mine if order["id"] in each["details"]]
+    about = stack.ok("GET", "/api/v1/tasks", user="manager", params={"about": order["account_id"]})["tasks"]
+    (task,) = [each for each in about if order["id"] in each["details"]]
     assert (task["status"], task["due_at"]) == ("Open", stage["due_at"])
 
     _post(stack, order, "review", "finance", {"decision": "approve"}, expect=403)
