@@ -6,7 +6,8 @@ from revops.bootstrap import wiring
 from revops.platform.batch import handle_messages
 from revops.platform.logging import LogCode, log
 
-consume = wiring().consume_event()
+use = wiring()
+consume = use.consume_event()
 
 
 def react(event: dict[str, Any], receives: int) -> None:  # noqa: ARG001 - the queue counts, reactions may be repeated
@@ -17,4 +18,4 @@ def react(event: dict[str, Any], receives: int) -> None:  # noqa: ARG001 - the q
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """A batch of events in, those to come again out."""
-    return handle_messages(event, react)
+    return handle_messages(event, react, use.come_again)

@@ -6,7 +6,8 @@ from revops.bootstrap import wiring
 from revops.kernel import system_call
 from revops.platform.batch import handle_messages
 
-converge = wiring().converge_envelope()
+use = wiring()
+converge = use.converge_envelope()
 
 
 def settle(message: dict[str, Any], receives: int) -> None:  # noqa: ARG001 - the queue counts, looking may be repeated
@@ -21,4 +22,4 @@ def settle(message: dict[str, Any], receives: int) -> None:  # noqa: ARG001 - th
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """A batch of messages in, those to come again out."""
-    return handle_messages(event, settle)
+    return handle_messages(event, settle, use.come_again)

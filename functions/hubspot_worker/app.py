@@ -5,7 +5,8 @@ from typing import Any
 from revops.bootstrap import wiring
 from revops.platform.batch import handle_messages
 
-handle = wiring().handle_hubspot_message()
+use = wiring()
+handle = use.handle_hubspot_message()
 
 
 def settle(message: dict[str, Any], receives: int) -> None:  # noqa: ARG001 - the queue counts, we converge
@@ -15,4 +16,4 @@ def settle(message: dict[str, Any], receives: int) -> None:  # noqa: ARG001 - th
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """A batch of messages in, those to come again out."""
-    return handle_messages(event, settle)
+    return handle_messages(event, settle, use.come_again)

@@ -6,7 +6,8 @@ from revops.bootstrap import wiring
 from revops.platform.batch import handle_messages
 from revops.platform.logging import LogCode, log
 
-handle = wiring().handle_import_message()
+use = wiring()
+handle = use.handle_import_message()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -16,4 +17,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         done = handle(message, context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
         log(LogCode.JOB, job="lead_import", reason_code=done, attempt=receives)
 
-    return handle_messages(event, work)
+    return handle_messages(event, work, use.come_again)

@@ -35,4 +35,4 @@ def settle(message: dict[str, Any], _receives: int) -> None:
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """A batch of messages in, those to come again out."""
-    return handle_messages(event, settle)
+    return handle_messages(event, settle, use.come_again)

@@ -23,13 +23,14 @@ _HERE = Path(__file__).parent
 _FILE = Path(os.environ.get("REVOPS_STACK", _HERE.parents[1] / ".local" / "test" / "stack.json"))
 
 _LONGEST_FIRST = (
-    "test_assignment", "test_nurture", "test_membership", "test_nothing_lost", "test_keys", "test_scoring",
-    "test_orders", "test_hubspot",
+    "test_assignment", "test_nurture", "test_membership", "test_nothing_lost", "test_scoring", "test_orders",
+    "test_hubspot",
 )  # fmt: skip
-"""Files that wait long begin first, so that none is left over for one worker at the end."""
+"""Files that take long begin first, so that none is left over for one worker at the end."""
 
-_WITH = {"test_access": "test_assignment"}
-"""Files that cannot run beside each other: one sends people on leave, the other expects them at work."""
+_WITH = {"test_access": "test_assignment", "test_tokens": "test_nurture", "test_keys": "test_nurture"}
+"""Files that share a worker with another. One sends people on leave, the other expects them at work; and what waits
+more than it works (for rules, roles and keys to be in force) leaves the other workers to those that work."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for its schedulers

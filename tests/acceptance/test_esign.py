@@ -130,7 +130,7 @@ def test_a_webhook_that_never_came_is_made_good_by_the_sweep(stack: Stack) -> No
     sent = order["envelope"]["id"]
     for told in ("envelope-sent", "recipient-sent"):  # or the look one of them brings finds it signed
         eventually(f"{told} is settled", lambda told=told: _settled(stack, sent, told))  # type: ignore[misc]
-    stack.misbehave("docusign", {"on": "webhook", "do": "drop", "match": {"type": TOLD}})
+    stack.misbehave("docusign", {"on": "webhook", "do": "drop", "match": {"type": TOLD, "about": sent}})
     _do(stack, order, "sign")
     stack.simulator("docusign", "DELETE", "_sim/faults")
     assert orders.progress(stack, order["id"])["status"] == "AwaitingSignature"

@@ -194,7 +194,7 @@ def test_a_batch_of_a_hundred_with_repeats_is_taken_once(stack: Stack) -> None:
     lead = partner_lead(stack)
     contact = _contact(stack, lead, email=lead["email"])
     _delivered(stack)
-    stack.misbehave("hubspot", {"on": "webhook", "do": "drop"})
+    stack.misbehave("hubspot", {"on": "webhook", "do": "drop", "match": {"about": contact["id"]}})
     try:
         _edit(stack, contact, lastname="Batch")
     finally:

@@ -146,7 +146,7 @@ def test_a_poison_message_goes_to_the_dead_letters_and_its_neighbours_are_worked
 
     eventually("the customer", lambda: shows("active"))
     customer_id = stack.ok("GET", path, user="finance")["customer"]["id"]
-    stack.misbehave("stripe", {"on": "webhook", "do": "drop"})
+    stack.misbehave("stripe", {"on": "webhook", "do": "drop", "match": {"about": payer}})
     stack.stripe("DELETE", f"subscriptions/{order['stripe_subscription_id']}")
     sqs, word = stack.aws("sqs"), fresh()
     sqs.set_queue_attributes(

@@ -228,6 +228,16 @@ def test_webhook_disorder_is_what_was_asked_for(bench: Bench) -> None:
     assert bench.types().count("product.created") == 3
 
 
+def test_one_customers_webhooks_can_be_dropped_alone(bench: Bench) -> None:
+    one, other = bench.customer(), bench.customer()
+    bench.sim("POST", "faults", [{"on": "webhook", "do": "drop", "match": {"about": one.id}}])
+    for each in (one, other):
+        bench.client.v1.customers.update(each.id, {"name": "Later"})
+    assert bench.types().count("customer.updated") == 1
+    (told,) = [event for event in bench.receiver.events if event["type"] == "customer.updated"]
+    assert told["data"]["object"]["id"] == other.id
+
+
 def _cli() -> str | None:
     named = os.environ.get("REVOPS_STRIPE_CLI")
     return named or next((str(path) for path in ROOT.glob("node_modules/@stripe/cli-*/bin/stripe")), None)

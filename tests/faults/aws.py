@@ -17,7 +17,7 @@ from tests.faults.trouble import SEND, Killed, Mishap, Trouble
 
 Turn = Callable[[str], None]
 VISIBILITY = timedelta(seconds=180)
-MAX_RECEIVES = 5
+MAX_RECEIVES = 8
 
 
 @dataclass(slots=True)
@@ -96,6 +96,8 @@ class Queue:
             "Records": [
                 {
                     "messageId": message.id,
+                    "receiptHandle": f"{message.id}-{message.receives}",
+                    "eventSourceARN": f"arn:aws:sqs:eu-west-2:000000000000:{self.name}",
                     "body": json.dumps(message.body),
                     "attributes": {"ApproximateReceiveCount": str(message.receives)},
                 }

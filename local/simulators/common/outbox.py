@@ -6,6 +6,7 @@ so each try carries a fresh signature and timestamp. Order is order of emission 
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -81,10 +82,12 @@ class Outbox:
         self.acknowledges: Callable[[httpx.Response], bool] = lambda response: response.is_success
         self.copy_event: Callable[[str], str] | None = None
 
-    def emit(self, url: str, type_: str, event_id: str, payload: dict[str, Any]) -> None:
-        """Queue one event for one address; fault rules for webhooks are applied here."""
+    def emit(self, url: str, type_: str, event_id: str, payload: dict[str, Any], about: str = "") -> None:
+        """Queue one event for one address; fault rules for webhooks are applied here. `about` is the message where the
+        payload only names it."""
         first = self._queue(url, type_, event_id, payload)
-        rule = self._faults.strike("webhook", {"type": type_, "url": url})
+        facts = {"type": type_, "url": url, "about": about or json.dumps(payload)}
+        rule = self._faults.strike("webhook", facts)
         if rule is None:
             return
         first.rule = str(rule["do"])

@@ -34,7 +34,7 @@ def publish(ctx: Context, outbox: Outbox, main_url: str | None, version: str, re
             event["pending_webhooks"] = len(targets)
         ctx.save(event)
         for endpoint_id, url in targets:
-            outbox.emit(url, emission.type, event["id"], {"endpoint": endpoint_id})
+            outbox.emit(url, emission.type, event["id"], {"endpoint": endpoint_id}, json.dumps(event))
     ctx.emitted.clear()
 
 

@@ -1,7 +1,7 @@
-"""SQS: messages for the workers."""
+"""SQS: messages for the workers, and when those that failed come again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from revops.adapters.aws import AwsError, error_code
@@ -40,3 +40,27 @@ def _entry(number: int, message: Mapping[str, Any]) -> dict[str, Any]:
     body = {name: value for name, value in message.items() if name != "delay_seconds"}
     delay = {"DelaySeconds": min(900, int(message["delay_seconds"]))} if message.get("delay_seconds") else {}
     return {"Id": str(number), "MessageBody": json.dumps(body), **delay}
+
+
+class SqsComeAgain:
+    """`ComeAgain` on SQS. A queue's URL follows from its ARN; how long it hides a message is asked of it. `client`
+    makes the client, which a worker without failures never needs."""
+
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._make = client
+
+    def __call__(self, queue_arn: str, pauses: Mapping[str, int]) -> None:
+        client, handles = self._make(), list(pauses)
+        account, name = queue_arn.split(":")[-2:]
+        url = f"{client.meta.endpoint_url}/{account}/{name}"
+        try:
+            wanted = ["VisibilityTimeout"]
+            hidden = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"][wanted[0]]
+            for start in range(0, len(handles), _PER_CALL):
+                entries = [
+                    {"Id": str(number), "ReceiptHandle": each, "VisibilityTimeout": min(pauses[each], int(hidden))}
+                    for number, each in enumerate(handles[start : start + _PER_CALL])
+                ]
+                client.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        except AwsError as error:
+            log_error(LogCode.SEND_REFUSED, error, reason_code=error_code(error), queue=name)

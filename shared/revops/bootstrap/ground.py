@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from revops.access import Authenticate, HoldRate, Policy
     from revops.adapters.blobs import S3Blobs
     from revops.adapters.bus import EventBridgeBus
-    from revops.adapters.queues import SqsQueues
+    from revops.adapters.queues import SqsComeAgain, SqsQueues
     from revops.adapters.secrets import Secrets
     from revops.analytics import ApplyRollups
     from revops.audit import WriteAudit
@@ -136,6 +136,12 @@ class Ground:
         urls |= dict.fromkeys(CHANNEL_PROVIDERS, self.config.channel_queue_url)
         urls |= dict.fromkeys(ESIGN_PROVIDERS, self.config.esign_queue_url)
         return SqsQueues(self.aws("sqs"), urls)
+
+    @cached_property
+    def come_again(self) -> SqsComeAgain:
+        from revops.adapters.queues import SqsComeAgain
+
+        return SqsComeAgain(lambda: self.aws("sqs"))
 
     @cached_property
     def keep_dead_letter(self) -> KeepDeadLetter:

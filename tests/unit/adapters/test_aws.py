@@ -12,7 +12,7 @@ from moto import mock_aws
 from revops.adapters.blobs import S3Blobs
 from revops.adapters.bus import EventBridgeBus
 from revops.adapters.mail import SesMailer
-from revops.adapters.queues import SqsQueues
+from revops.adapters.queues import SqsComeAgain, SqsQueues
 from revops.adapters.redrive import RelayRedrive
 from revops.adapters.secrets import Secrets
 from revops.catalogue import LeadAssigned, event
@@ -82,6 +82,36 @@ def test_refused_messages_are_told_by_their_positions_and_the_others_go() -> Non
     assert refused == [10, 13, 20, 21, 22, 23, 24]
     assert [len(call["Entries"]) for call in service.calls] == [10, 10, 5]
     assert SqsQueues(Service(SILENT), {"q": "url"}).send("q", [{}, {}]) == [0, 1]
+
+
+def _received(sqs: Any, url: str) -> list[str]:
+    """The receipt handles of all that is visible now."""
+    handles: list[str] = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        handles += [message["ReceiptHandle"] for message in messages]
+    return handles
+
+
+@pytest.mark.fault("R12", "R13")
+def test_what_failed_comes_again_before_its_queue_would_show_it(aws: Any) -> None:
+    sqs = aws("sqs")
+    url = sqs.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    assert SqsQueues(sqs, {"q": url}).send("q", [{"n": n} for n in range(14)]) == []
+    handles = _received(sqs, url)
+    assert (len(handles), _received(sqs, url)) == (14, [])
+    SqsComeAgain(lambda: sqs)(arn, dict.fromkeys(handles[2:], 0) | {handles[0]: 100})
+    again = _received(sqs, url)
+    assert len(again) == 12
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
+    SqsComeAgain(lambda: sqs)(arn, {again[0]: 43_200})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "360"})
+    assert len(_received(sqs, url)) == 1, "never later than the queue itself"
+
+
+@pytest.mark.fault("R13", "R27")
+def test_a_queue_that_does_not_answer_brings_them_again_by_itself(aws: Any) -> None:
+    SqsComeAgain(lambda: aws("sqs"))("arn:aws:sqs:eu-west-2:123456789012:gone", {"a": 5})
 
 
 @pytest.mark.mission("BUS-1", "BUS-3")

@@ -20,6 +20,7 @@ from revops.kernel import Principal, Unauthenticated, system_call
 from revops.platform.batch import handle_messages
 from revops.platform.http import Api
 from tests.builders.billing import BillingBench, signature_header
+from tests.builders.queues import NotedPauses
 
 pytestmark = pytest.mark.mission("STR-1")
 
@@ -66,7 +67,7 @@ def test_the_sample_is_stored_and_its_worker_message_settles_it(bench: BillingBe
     def settle(message: dict[str, Any], _: int) -> None:
         bench.converge(message["inbox_id"], system_call("worker"))
 
-    outcome = handle_messages(batch, settle)
+    outcome = handle_messages(batch, settle, NotedPauses())
     assert outcome == {"batchItemFailures": []}
     assert bench.entry("evt_1SampleFailedInvoice").status is InboxStatus.APPLIED
     assert len(bench.profile("cus_SampleCustomer").activity) == 1

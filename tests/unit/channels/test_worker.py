@@ -11,6 +11,7 @@ from revops.kernel import CallContext, Invalid, NotFound, Unavailable
 from revops.platform.batch import handle_messages
 from tests.builders.channels import Channels
 from tests.builders.crm import CALL
+from tests.builders.queues import NotedPauses, batch_of
 
 
 def stored(channels: Channels, event_id: str, provider: str = PROVIDER) -> dict[str, Any]:
@@ -84,12 +85,11 @@ def test_a_poison_message_holds_none_of_its_neighbours_up() -> None:
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "mail"},
         {"Records": [{"eventSource": "aws:s3", "n": "c"}]},
     ]
-    records = [{"messageId": str(n), "body": json.dumps(body)} for n, body in enumerate(bodies)]
 
     def settle(body: dict[str, Any], _: int) -> None:
         channels.settle(body)
 
-    answer = handle_messages({"Records": records}, settle)
+    answer = handle_messages(batch_of([json.dumps(body) for body in bodies]), settle, NotedPauses())
     assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == ["1", "2", "3", "4"]
     assert taken == ["a", "b", "c"]
 

@@ -15,6 +15,7 @@ from revops.platform.stream import handle_changes
 from revops.table import Change, Transaction
 from tests.builders.clock import ManualClock
 from tests.builders.memory_table import MemoryTable
+from tests.builders.queues import NotedPauses, batch_of
 
 
 @pytest.mark.fault("R12", "R13")
@@ -28,9 +29,10 @@ def test_of_a_batch_of_eight_exactly_the_failing_ones_come_again(failing: frozen
             raise errors[body["n"] % 4]("no")
         handled.append(body["n"])
 
-    records = [{"messageId": f"m{n}", "body": f'{{"n":{n}}}'} for n in range(8)]
-    answer = handle_messages({"Records": records}, handle)
-    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == [f"m{n}" for n in sorted(failing)]
+    pauses = NotedPauses()
+    answer = handle_messages(batch_of([f'{{"n":{n}}}' for n in range(8)]), handle, pauses)
+    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == [str(n) for n in sorted(failing)]
+    assert pauses.told == {f"handle-{n}": 5 for n in failing}
     assert handled == [n for n in range(8) if n not in failing]
 
 
@@ -38,17 +40,23 @@ def test_of_a_batch_of_eight_exactly_the_failing_ones_come_again(failing: frozen
 @pytest.mark.parametrize("body", ["", "{", "[]", "1", "NaN", '{"a":1,"a":2}'])
 def test_a_message_that_is_none_comes_again_until_the_queue_gives_it_up(body: str) -> None:
     seen: list[dict[str, Any]] = []
-    records = [{"messageId": "bad", "body": body}, {"messageId": "good", "body": "{}"}]
-    answer = handle_messages({"Records": records}, lambda each, _: seen.append(each))
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    answer = handle_messages(batch_of([body, "{}"]), lambda each, _: seen.append(each), NotedPauses())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}]}
     assert seen == [{}]
 
 
 def test_a_worker_knows_how_often_a_message_came() -> None:
     counts: list[int] = []
-    records = [{"messageId": "m", "body": "{}", "attributes": {"ApproximateReceiveCount": "4"}}]
-    handle_messages({"Records": records}, lambda _, receives: counts.append(receives))
+    handle_messages(batch_of(["{}"], 4), lambda _, receives: counts.append(receives), NotedPauses())
     assert counts == [4]
+
+
+@pytest.mark.fault("R12", "R13")
+@pytest.mark.parametrize(("receives", "pause"), [(1, 5), (2, 20), (3, 80), (4, 320), (8, 43_200), (10**6, 43_200)])
+def test_what_fails_again_comes_again_later_than_before(receives: int, pause: int) -> None:
+    pauses = NotedPauses()
+    handle_messages(batch_of(["no message", "{}"], receives), lambda *_: None, pauses)
+    assert pauses.told == {"handle-0": pause}
 
 
 def _record(n: int, broken: bool = False) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from revops.platform.http import Api
 from revops.platform.logging import LogCode, log, log_error
 from revops.platform.stream import handle_changes
 from tests.builders.channels import Channels
+from tests.builders.queues import NotedPauses, batch_of
 from tests.builders.requests import KnownCallers, ask
 
 PERSON = {
@@ -119,9 +120,8 @@ def test_a_search_by_address_and_a_path_with_a_name(written: io.StringIO, caplog
 @pytest.mark.fault("S16")
 def test_messages_and_changes_that_fail(written: io.StringIO, caplog: pytest.LogCaptureFixture) -> None:
     bodies = [json.dumps(PERSON), "Ashalata {", json.dumps([PERSON])]
-    records = [{"messageId": str(n), "body": body} for n, body in enumerate(bodies)]
     for error in (ValueError, Invalid, Unavailable):
-        handle_messages({"Records": records}, Broken(error))
+        handle_messages(batch_of(bodies), Broken(error), NotedPauses())
         image = {"pk": {"S": "LEAD#1"}, "sk": {"S": "LEAD"}, "doc": {"S": json.dumps(PERSON)}}
         change = {"dynamodb": {"SequenceNumber": "1", "NewImage": image}}
         handle_changes({"Records": [change, {"dynamodb": {"SequenceNumber": "2", **PERSON}}]}, Broken(error))
