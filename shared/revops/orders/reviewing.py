@@ -60,7 +60,8 @@ class ReviewOrder:
             try:
                 return self._decide(order, decision, comment, call, read)
             except VersionConflict:
-                read = _pinned(order, read)
+                if not _still_asked(order, ORDERS.require(self._table, order_id)):
+                    raise
         return self._decide(ORDERS.require(self._table, order_id), decision, comment, call, read)
 
     def _decide(
@@ -106,11 +107,12 @@ def _authors(order: OrderForm) -> set[str]:
     return {order.owner_id, order.revised_by}
 
 
-def _pinned(order: OrderForm, read: Read) -> Read:
-    """What was decided on, for another try: a decision never reaches a stage or terms that came meanwhile, while notes
-    of who was told, which change the order too, are no reason to refuse it."""
-    stage = current(order.review)
-    return Read(order.revision, stage.name) if stage else read
+def _still_asked(order: OrderForm, now: OrderForm) -> bool:
+    """Whether the same question is open: notes of who was told change an order too and are no reason to refuse a
+    decision, which never reaches a stage or terms that came meanwhile."""
+    asked, open_now = current(order.review), current(now.review)
+    same = asked is not None and open_now is not None and asked.name == open_now.name
+    return same and (order.status, order.revision) == (now.status, now.revision)
 
 
 def _in_turn(order: OrderForm, stage: ReviewStage | None, read: Read) -> ReviewStage:
