@@ -19,6 +19,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 SUITES = ("unit", "property", "contract", "integration", "faults", "architecture")
 DEPLOYED = "acceptance"
+WAITING = frozenset({"contract"})
+"""Suites that wait for simulators more than they work."""
 
 
 def say(text: str) -> None:
@@ -47,14 +49,17 @@ def run(name: str, command: list[str], environment: Mapping[str, str]) -> Result
 def pytest(suite: str, workers: int) -> list[str]:
     """The command of a suite. A suite without tests fails, as pytest has it."""
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
-    return [*command, "-n", str(workers), "--dist", "worksteal"] if workers > 1 else command
+    if workers == 1:
+        return command
+    at_once = workers + 2 if suite in WAITING else workers
+    return [*command, "-n", str(at_once), "--dist", "worksteal"]
 
 
 def on_the_stack(workers: int) -> dict[str, list[str]]:
-    """The commands of the acceptance suite, by name. It waits more than it works, so there is a worker more; its
-    conftest says which tests may run beside each other. What takes the stack's time has it to itself afterwards."""
+    """The commands of the acceptance suite, by name. It waits as long as it works, so there are two workers more;
+    its conftest says which tests may run beside each other. What takes the stack's time has it to itself afterwards."""
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{DEPLOYED}", "--durations", "10", "--durations-min", "10"]
-    beside = ["-m", "not alone", "-n", str(workers + 1), "--dist", "loadscope", "--no-loadscope-reorder"]
+    beside = ["-m", "not alone", "-n", str(workers + 2), "--dist", "loadscope", "--no-loadscope-reorder"]
     return {DEPLOYED: [*command, *beside], f"{DEPLOYED}, alone": [*command, "-m", "alone"]}
 
 

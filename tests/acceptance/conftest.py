@@ -23,14 +23,17 @@ _HERE = Path(__file__).parent
 _FILE = Path(os.environ.get("REVOPS_STACK", _HERE.parents[1] / ".local" / "test" / "stack.json"))
 
 _LONGEST_FIRST = (
-    "test_assignment", "test_nurture", "test_membership", "test_nothing_lost", "test_scoring", "test_orders",
-    "test_hubspot",
+    "test_assignment", "test_membership", "test_nurture", "test_scoring", "test_orders", "test_hubspot",
 )  # fmt: skip
 """Files that take long begin first, so that none is left over for one worker at the end."""
 
-_WITH = {"test_access": "test_assignment", "test_tokens": "test_nurture", "test_keys": "test_nurture"}
-"""Files that share a worker with another. One sends people on leave, the other expects them at work; and what waits
-more than it works (for rules, roles and keys to be in force) leaves the other workers to those that work."""
+_WITH = {
+    "test_access": "test_assignment", "test_lead_lists": "test_assignment", "test_nothing_lost": "test_membership",
+    "test_tokens": "test_nurture", "test_keys": "test_nurture",
+}  # fmt: skip
+"""Files that share a worker with another. One sends people on leave whom others expect at work; two change how soon a
+queue brings a message again; and what waits more than it works (for rules, roles and keys to be in force) leaves the
+other workers to those that work."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for its schedulers
@@ -47,9 +50,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first."""
+    """Long files first; of those that share a worker, the one that changes what the others find comes last."""
     order = {name: place for place, name in enumerate(_LONGEST_FIRST)}
-    items.sort(key=lambda item: order.get(_WITH.get(item.path.stem, item.path.stem), len(order)))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        file = item.path.stem
+        return order.get(_WITH.get(file, file), len(order)), file not in _WITH
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
