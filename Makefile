@@ -124,7 +124,7 @@ proof: setup ## the full counts: fault schedules, planted bugs, usage stories, e
 	@$(PYTHON) -m tests.faults proof
 	@REVOPS_SCALE=10 $(PYTEST) -q -n $(WORKERS) --timeout 1800 tests/property/test_usage_caps.py
 	@REVOPS_EVERY_ORDER=1 $(PYTEST) -q -n $(WORKERS) --timeout 1800 tests/property/test_subscription_lives.py
-	@REVOPS_SCALE=50 $(PYTEST) -q --timeout 3000 tests/integration/test_import.py
+	@REVOPS_SCALE=100 $(PYTEST) -q --timeout 3000 tests/integration/test_import.py
 
 bench: setup ## the budgets, each a ratio measured side by side
 	@PYTHONPATH=shared $(PYTHON) -m tests.bench

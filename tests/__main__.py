@@ -12,15 +12,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 PROJECT = Path(__file__).resolve().parents[1]
-SUITES = ("unit", "property", "contract", "integration", "faults", "architecture")
+SUITES = ("unit", "property", "integration", "faults", "architecture", "contract")
 DEPLOYED = "acceptance"
-WAITING = frozenset({"contract"})
-"""Suites that wait for simulators more than they work."""
+WAITING = "contract"
+"""The suite that waits for simulators more than it works: the stack comes up beside it."""
 
 
 def say(text: str) -> None:
@@ -51,7 +53,7 @@ def pytest(suite: str, workers: int) -> list[str]:
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}"]
     if workers == 1:
         return command
-    at_once = workers + 2 if suite in WAITING else workers
+    at_once = workers + 2 if suite == WAITING else workers
     return [*command, "-n", str(at_once), "--dist", "worksteal"]
 
 
@@ -63,20 +65,45 @@ def on_the_stack(workers: int) -> dict[str, list[str]]:
     return {DEPLOYED: [*command, *beside], f"{DEPLOYED}, alone": [*command, "-m", "alone"]}
 
 
-def on_a_stack(steps: Mapping[str, list[str]], environment: Mapping[str, str]) -> list[Result]:
-    """Commands against a stack made for them, which is stopped afterwards."""
+def stack(verb: str) -> list[str]:
+    """The command that does this to the stack of the tests."""
+    return [sys.executable, "-m", "local.stack", verb, "--for-tests"]
 
-    def stack(verb: str) -> list[str]:
-        return [sys.executable, "-m", "local.stack", verb, "--for-tests"]
 
+@contextmanager
+def beside(name: str, command: list[str], environment: Mapping[str, str]) -> Iterator[Callable[[], Result]]:
+    """A command that runs while something else does; what is given waits for it and shows what it said."""
+    with TemporaryFile() as said:
+        began = time.monotonic()
+        running = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=said, stderr=subprocess.STDOUT)
+
+        def ended() -> Result:
+            held = running.wait() == 0
+            said.seek(0)
+            say(f"\n── {name} " + "─" * (76 - len(name)) + "\n" + said.read().decode(errors="replace"))
+            return Result(name, held, time.monotonic() - began)
+
+        try:
+            yield ended
+        finally:
+            if running.poll() is None:
+                running.terminate()
+                running.wait()
+
+
+def on_a_stack(
+    steps: Mapping[str, list[str]], meanwhile: Callable[[], list[Result]], environment: Mapping[str, str]
+) -> list[Result]:
+    """Commands against a stack made for them, which comes up while something else is done and is stopped afterwards."""
     results: list[Result] = []
     told = {**environment, "CI": "1"}  # a stack that is missing then fails the suite instead of skipping it
     try:
-        for verb in ("forget", "up"):
-            results.append(run(f"stack {verb}", stack(verb), environment))
-            if not results[-1].held:
-                return results
-        results += [run(name, command, told) for name, command in steps.items()]
+        results.append(run("stack forget", stack("forget"), environment))
+        with beside("stack up", stack("up"), environment) as came_up:
+            results += meanwhile()
+            results.append(came_up())
+        if results[-1].held:
+            results += [run(name, command, told) for name, command in steps.items()]
     finally:
         results.append(run("stack down", stack("down"), environment))
     return results
@@ -94,13 +121,18 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A dozen processes a suite import the same modules; compiled once, they start in half the time.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
+    began = time.monotonic()
+
+    def suites(*names: str) -> list[Result]:
+        return [run(suite, pytest(suite, given.workers), environment) for suite in names if suite in wanted]
+
+    results = suites(*(suite for suite in SUITES if suite != WAITING or DEPLOYED not in wanted))
     if DEPLOYED in wanted:
-        results += on_a_stack(on_the_stack(given.workers), environment)
+        results += on_a_stack(on_the_stack(given.workers), lambda: suites(WAITING), environment)
     say("\n" + "─" * 80)
     for result in results:
         say(f"{'✓' if result.held else '✗'} {result.name:<24}{result.seconds:8.1f} s")
-    say(f"  {'all':<24}{sum(result.seconds for result in results):8.1f} s")
+    say(f"  {'all':<24}{time.monotonic() - began:8.1f} s")
     failed = [result.name for result in results if not result.held]
     if failed:
         say(f"✗ failed: {', '.join(failed)}\n  next: python -m pytest tests/<suite> shows one alone")

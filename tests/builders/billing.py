@@ -141,6 +141,7 @@ class BillingBench:
             self.accounts,
             self.settings,
             self.settlement,
+            sleep=lambda _: None,
         )
         self.call = system_call("stripe_worker")
 

@@ -17,7 +17,7 @@ from tests.faults.world import Plan
 __all__ = ["dynoxide"]
 _PIECE = 10
 MEMORY = 200
-DYNOXIDE = 10
+DYNOXIDE = 6
 QUICK = {"e-mail not claimed", "lead put without version", "rollups by bare ADD", "random idempotency key"}
 
 
@@ -35,9 +35,9 @@ def test_schedules_in_memory(first: int) -> None:
 
 
 @pytest.mark.fault("R3", "R4", "R5", "R6", "R18", "R19", "R20")
-@pytest.mark.parametrize("first", range(0, DYNOXIDE, 5))
+@pytest.mark.parametrize("first", range(0, DYNOXIDE, 2))
 def test_schedules_on_dynoxide(first: int, dynoxide: DynoxideServer) -> None:
-    assert told(run(Plan(seed, "dynoxide"), dynoxide) for seed in range(first, first + 5)) == []
+    assert told(run(Plan(seed, "dynoxide"), dynoxide) for seed in range(first, first + 2)) == []
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
