@@ -17,7 +17,7 @@ from revops.orders.ports import ProvisioningRefused, SubscriptionRequest
 from revops.orders.provisioning.ports import LiveItem
 from revops.reconcile.expecting import Expect
 from revops.reconcile.model import Difference, DifferenceState, Reconciliation, RunStatus, SeenItem, SeenSubscription
-from revops.reconcile.ports import ItemRepair, SeenPage
+from revops.reconcile.ports import EndWish, ItemRepair, SeenPage
 from revops.reconcile.repairing import ApplyRepair
 from revops.reconcile.requesting import ApproveRepairs, ReadReconciliations, RepairApproval, StartReconciliation
 from revops.reconcile.store import differences_of
@@ -219,10 +219,10 @@ class Shelf(FakeStripe):
 class Wishes:
     """`EndWishes` that a test sets."""
 
-    asked: set[str] = field(default_factory=set)
+    asked: dict[str, EndWish] = field(default_factory=dict)
 
-    def wanted(self, account_id: str, subscription_id: str) -> bool:
-        return subscription_id in self.asked
+    def wanted(self, account_id: str, subscription_id: str) -> EndWish | None:
+        return self.asked.get(subscription_id)
 
 
 @dataclass(slots=True)

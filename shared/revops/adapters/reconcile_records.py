@@ -19,6 +19,7 @@ from revops.orders.changing import ChangeSubscription
 from revops.orders.decisions import Amendment, ResumeOrder
 from revops.orders.policies.timeline import Timeline
 from revops.reconcile.adopting_ports import AccountCard, Known, NameMatch, PayerCard
+from revops.reconcile.ports import EndWish
 from revops.settings import SettingsReader
 from revops.table import Table, Transaction, claim, holder_of
 
@@ -31,12 +32,15 @@ class StoredEndWishes:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def wanted(self, account_id: str, subscription_id: str) -> bool:
+    def wanted(self, account_id: str, subscription_id: str) -> EndWish | None:
         customer = customer_for_account(self._table, account_id) if subscription_id else None
         if customer is None:
-            return False
+            return None
         wish = CANCELLATIONS.get(self._table, cancellation_id(customer.id, subscription_id))
-        return wish is not None and wish.mode is not Mode.KEEP and wish.state in _WANTED
+        if wish is None or wish.mode is Mode.KEEP or wish.state not in _WANTED:
+            return None
+        planned = wish.ends_at if wish.state is CancellationState.SCHEDULED else None
+        return EndWish(int(planned.timestamp()) if planned else 0)
 
 
 class OrderWork:

@@ -47,7 +47,7 @@ class Expect:
         return Situation(
             agreed=agreed,
             seen=seen,
-            to_end=self._wishes.wanted(order.account_id, order.stripe_subscription_id),
+            wish=self._wishes.wanted(order.account_id, order.stripe_subscription_id),
             units=self._units(order.account_id),
             now=int(self._clock.now().timestamp()),
             settles_at=self._settles_at(agreed),

@@ -59,11 +59,19 @@ class SubscriptionRepairs(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EndWish:
+    """An end of a subscription that somebody asked for. `planned_for` is the epoch second that the provider was given
+    for it; 0 while that is under way, or where it ended at once."""
+
+    planned_for: int = 0
+
+
 class EndWishes(Protocol):
     """Requests to end subscriptions (STR-5)."""
 
-    def wanted(self, account_id: str, subscription_id: str) -> bool:
-        """Whether somebody asked to end a subscription, at once or when its period ends, and did not take it back."""
+    def wanted(self, account_id: str, subscription_id: str) -> EndWish | None:
+        """What somebody asked for, at once or when its period ends, and did not take back."""
         ...
 
 

@@ -11,6 +11,7 @@ from revops.orders.model import Meter, OrderForm, OrderStatus
 from revops.orders.policies.calendar import opening
 from revops.orders.store import ORDERS
 from revops.reconcile.model import DifferenceKind, Finding, Phase, RunStatus, Severity
+from revops.reconcile.ports import EndWish
 from revops.reconcile.store import RECONCILIATIONS
 from revops.reconcile.walking import PAGE
 from revops.table import begin
@@ -270,10 +271,27 @@ def test_an_end_that_nobody_agreed_to(bench: Bench, order: OrderForm) -> None:
     assert (one.kind, one.action.kind, one.action.instant) == (D.ENDING, "set_ending", 0)
     assert one.effect is not None
     assert (one.effect.minor, one.effect.from_time) == (-25 * 5900, ends)
-    bench.wishes.asked.add(order.stripe_subscription_id)
+    bench.wishes.asked[order.stripe_subscription_id] = EndWish(ends)
     assert found(bench) == []  # somebody asked for it (STR-5)
     bench.stripe.end(order.stripe_subscription_id)
     assert found(bench) == []
+
+
+def test_an_end_that_was_asked_for_and_planned_and_is_gone(bench: Bench, order: OrderForm) -> None:
+    ends = int((bench.clock.now() + timedelta(days=40)).timestamp())
+    bench.wishes.asked[order.stripe_subscription_id] = EndWish()
+    assert found(bench) == [], "it is on its way"
+    bench.wishes.asked[order.stripe_subscription_id] = EndWish(ends)
+    one = only(bench)
+    assert (one.kind, one.severity, one.action.instant) == (D.ENDING, Severity.HIGH, ends)
+    assert one.effect is not None
+    assert (one.effect.minor, one.effect.from_time) == (25 * 5900, ends)
+    bench.all_repaired()
+    assert bench.stripe.seen(order.stripe_subscription_id).cancel_at == ends
+    assert found(bench) == []
+    bench.stripe.drift(order.stripe_subscription_id, cancel_at=0)
+    bench.clock.advance(days=41)
+    assert found(bench) == [], "its day is over: what stands then is billing's to bring about"
 
 
 def test_a_term_that_does_not_renew_ends_on_its_day(bench: Bench) -> None:

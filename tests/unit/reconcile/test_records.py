@@ -44,6 +44,6 @@ def test_who_asked_to_end_it(mode: Mode, state: CancellationState, wanted: bool)
     )
     CANCELLATIONS.create(transaction, wish)
     bench.table.commit(transaction)
-    assert wishes.wanted("ACC_ONE", "sub_one") is wanted
+    assert (wishes.wanted("ACC_ONE", "sub_one") is not None) is wanted
     assert not wishes.wanted("ACC_ONE", "sub_two")
     assert not wishes.wanted("ACC_NOBODY", "sub_one")

@@ -15,6 +15,7 @@ from revops.reconcile.model import Action, ActionKind, DifferenceKind, Finding, 
 from revops.reconcile.policies.items import item_findings
 from revops.reconcile.policies.money import Units, cost_of, cost_of_agreed, effect_of
 from revops.reconcile.policies.withheld import withheld
+from revops.reconcile.ports import EndWish
 
 _CREDIT_BY_HAND = "what it billed before stays billed until somebody credits it"
 
@@ -39,12 +40,12 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """An order with every subscription that concerns it: those that name it, and the one it names. `to_end`: somebody
+    """An order with every subscription that concerns it: those that name it, and the one it names. `wish`: somebody
     asked to end it. `settles_at` is until when it may still be on its way, in epoch seconds."""
 
     agreed: Agreed
     seen: tuple[SeenSubscription, ...]
-    to_end: bool
+    wish: EndWish | None
     units: Units
     now: int
     settles_at: int = 0
@@ -65,7 +66,7 @@ class Situation:
     @property
     def may_have_ended(self) -> bool:
         """Whether it was asked to end, or what was agreed is over."""
-        return self.to_end or 0 < self.agreed.ends_at <= self.now
+        return self.wish is not None or 0 < self.agreed.ends_at <= self.now
 
 
 def concerns(order: OrderForm) -> bool:
@@ -271,8 +272,9 @@ def _collected(automatic: bool, days: int) -> str:
 
 def _ending(situation: Situation, kept: SeenSubscription) -> Iterator[Finding]:
     agreed = situation.agreed
-    if situation.to_end:
-        return  # billing brings that about, and says so on the customer
+    if situation.wish is not None:
+        yield from _wished_for(situation, situation.wish, kept)
+        return
     known = {"subscription_id": kept.id, "customer_id": kept.customer_id}
     if agreed.changes_later or kept.schedule_id:
         if not agreed.changes_later or not kept.schedule_id:
@@ -301,6 +303,30 @@ def _ending(situation: Situation, kept: SeenSubscription) -> Iterator[Finding]:
         effect=effect_of(-cost if early else cost, kept.currency, max(begins, 0)),
         action=_cancel(kept) if over else action,
         **known,
+    )
+
+
+def _wished_for(situation: Situation, wish: EndWish, kept: SeenSubscription) -> Iterator[Finding]:
+    """Billing brings about what was asked for, and says so on the customer; once it was planned, it stays so."""
+    if wish.planned_for <= situation.now or kept.cancel_at or kept.cancel_at_period_end or kept.schedule_id:
+        return
+    wanted = _ends(wish.planned_for)
+    yield _finding(
+        situation,
+        DifferenceKind.ENDING,
+        Severity.HIGH,
+        subscription_id=kept.id,
+        customer_id=kept.customer_id,
+        words=f"Subscription {kept.id} is to go on; its cancellation was asked for and planned: it is to {wanted}",
+        expected=str(wish.planned_for),
+        actual="0",
+        effect=effect_of(situation.agreed_cost, kept.currency, wish.planned_for),
+        action=Action(
+            kind=ActionKind.SET_ENDING,
+            words=f"Let it {wanted}",
+            subscription_id=kept.id,
+            instant=wish.planned_for,
+        ),
     )
 
 
