@@ -18,7 +18,8 @@ from local.aws import client
 
 type Json = dict[str, Any]
 
-WAIT_SECONDS = 45.0
+WAIT_SECONDS = 90.0
+"""Until something counts as hanging: no promise of the product's, whose times have tests of their own."""
 
 
 def fresh() -> str:
