@@ -11,6 +11,7 @@ from revops.orders.policies.lifecycle import MOVES, WAITS, next_step
 from revops.orders.policies.stages import current
 from revops.orders.queries import ReadOrder
 from revops.orders.reviews import ReviewDecision, ReviewStage
+from revops.orders.signature import signed_by_another
 from revops.orders.store import steps_of
 from revops.table import Table
 
@@ -61,7 +62,7 @@ class Progress(BaseModel):
     waits_for: str = Field(default="", examples=["signature"])
     reason: str = Field(default="", description="Why it is blocked or ended")
     findings: list[str] = Field(default_factory=list, description="What made it non-standard")
-    warnings: list[str] = Field(default_factory=list, description="What holds nothing up now, and will later")
+    warnings: list[str] = Field(default_factory=list, description="What holds nothing up now and is worth a look")
     stages: list[StageProgress] = Field(default_factory=list, description="Who approves the findings, in their order")
     comments: int = Field(default=0, description="How many comments there are")
     document: str = Field(default="", description="The route that gives the form as PDF; empty until it is printed")
@@ -94,7 +95,7 @@ class ReadProgress:
             waits_for=_waits_for(order, step),
             reason=standing_reason(order),
             findings=[finding.message for finding in order.review.findings if finding.needs_approval],
-            warnings=[finding.message for finding in order.review.findings if not finding.needs_approval],
+            warnings=_warnings(order),
             stages=[_stage(order, stage) for stage in order.review.stages],
             comments=count_comments(self._table, order.id),
             document=_path(order, "document") if printed else "",
@@ -102,6 +103,12 @@ class ReadProgress:
             next=list(_actions(order)),
             steps=steps_of(self._table, order.id),
         )
+
+
+def _warnings(order: OrderForm) -> list[str]:
+    found = [finding.message for finding in order.review.findings if not finding.needs_approval]
+    another = signed_by_another(order, order.signature) if order.signature else ""
+    return [*found, another] if another else found
 
 
 def standing_reason(order: OrderForm) -> str:

@@ -1,6 +1,7 @@
 """Manual signing: the signed file comes in, and with it the order is executed (ORD-3, ORD-4)."""
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -86,12 +87,21 @@ def execute(
     (ORD-2). Raises Refused unless the order awaits one."""
     to, step = OrderStatus.EXECUTED, Step.AWAIT_SIGNATURE
     came_in = envelope or order.envelope
-    reason = f"envelope {envelope.id} completed" if envelope else ""
+    came = f"envelope {envelope.id} completed" if envelope else ""
+    reason = "; ".join(filter(None, (came, signed_by_another(order, signature))))
     moved = move(transaction, order, to, step, call, now, reason=reason, signature=signature, envelope=came_in)
     evidence = OrderEvidence(order.id, signature.sha256, signature.signed_on)
     if order.opportunity_id:
         crm.record_signature(transaction, now, order.opportunity_id, evidence)
     return moved
+
+
+def signed_by_another(order: OrderForm, signature: Signature) -> str:
+    """That somebody else signed than the form names, in words; empty where it is the same name. Who signs for a company
+    is the company's matter, so it holds nothing up, and whoever looks at the order sees it."""
+    names = (signature.signatory_name, order.terms.signatory_name)
+    folded = [sorted(unicodedata.normalize("NFKC", name).casefold().split()) for name in names]
+    return f"signed by {names[0]}; the form names {names[1]}" if folded[0] != folded[1] else ""
 
 
 def keep_document(blobs: BlobStore, order_id: str, content: bytes) -> str:

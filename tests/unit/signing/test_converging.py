@@ -33,11 +33,22 @@ def entry(desk: SigningDesk, inbox_id: str) -> tuple[InboxStatus, str]:
     return found.status, found.reason
 
 
+@pytest.mark.mission("ORD-3")
+def test_somebody_else_signed_than_the_form_names(desk: SigningDesk) -> None:
+    order = desk.sent_out()
+    desk.provider.becomes("env-1", S.COMPLETED, signer="Bo Nachfolger")
+    desk.converge(desk.told("env-1"), WORKER)
+    assert desk.order(order.id).status is OrderStatus.EXECUTED
+    said = "signed by Bo Nachfolger; the form names Anna Beispiel"
+    assert steps_of(desk.table, order.id)[-1].reason == f"envelope env-1 completed; {said}"
+    assert desk.progress(order.id, REP).warnings == [said]
+
+
 @pytest.mark.mission("ORD-3", "ORD-4")
 def test_completed_executes_the_order_with_its_papers(desk: SigningDesk) -> None:
     order = desk.sent_out()
     desk.clock.advance(days=2)
-    desk.provider.becomes("env-1", S.COMPLETED, signer="Anna B.")
+    desk.provider.becomes("env-1", S.COMPLETED, signer="BEISPIEL  anna")
     told = desk.told("env-1")
     desk.converge(told, WORKER)
     after = desk.order(order.id)
@@ -45,7 +56,7 @@ def test_completed_executes_the_order_with_its_papers(desk: SigningDesk) -> None
     assert after.status is OrderStatus.EXECUTED
     assert signature is not None
     assert envelope is not None
-    assert (signature.signatory_name, signature.signed_on) == ("Anna B.", date(2026, 11, 22))
+    assert (signature.signatory_name, signature.signed_on) == ("BEISPIEL  anna", date(2026, 11, 22))
     assert (signature.method, signature.envelope_id) == (ESignMethod.DOCUSIGN, "env-1")
     assert desk.blobs.get(signature.document) == SIGNED
     assert desk.blobs.get(signature.certificate) == CERTIFICATE
