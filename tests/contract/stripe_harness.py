@@ -58,15 +58,15 @@ class Receiver:
 class Bench:
     """A running simulator, its client and its receiver."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **config: Any) -> None:
         self.folder = folder
+        self.config: dict[str, Any] = {"retry": {"first_seconds": 0.2}, "dunning_days": [1], **config}
         self.receiver = Receiver()
         self.key = "_".join(("sk", "test", secrets.token_hex(20)))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
-        (folder / "config.json").write_text(json.dumps({"retry": {"first_seconds": 0.2}, "dunning_days": [1]}))
         self.client = self.make_client(self.key)
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -79,6 +79,7 @@ class Bench:
 
     def start(self) -> None:
         """Start and wait until it answers."""
+        (self.folder / "config.json").write_text(json.dumps(self.config))
         command = [sys.executable, "-m", "local.simulators.stripe", "--port", str(self.port)]
         command += ["--state", str(self.folder / "state"), "--webhook-url", self.receiver.url]
         command += ["--config", str(self.folder / "config.json")]

@@ -96,7 +96,7 @@ def new_invoice(
         },
         "subtotal": 0,
         "subtotal_excluding_tax": 0,
-        "test_clock": None,
+        "test_clock": ctx.clock_id,
         "total": 0,
         "total_discount_amounts": [],
         "total_excluding_tax": 0,

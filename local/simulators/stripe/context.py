@@ -3,7 +3,8 @@
 import copy
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ SEARCHED = {"subscription", "customer", "invoice", "price", "product", "payment_
 
 _ALPHABET = string.ascii_letters + string.digits
 _SEARCH_VERSIONS = 5
+_OWNERS = ("customer", "invoice", "charge", "payment_intent", "subscription")
+
+TEST_CLOCK = "test_helpers.test_clock"
 
 
 @dataclass
@@ -31,15 +35,40 @@ class Emission:
 
 
 class Context:
-    """One call's view of the simulator's state. `now` is the vendor's time, in seconds; what a `dry` call does is
-    undone after it is answered."""
+    """One call's view of the simulator's state. `now` is the time of what it is about, in seconds: the vendor's, or
+    that of a test clock where the customer lives by one. What a `dry` call does is undone after it is answered."""
 
     def __init__(self, store: Store, now: int, config: dict[str, Any]) -> None:
         self.store = store
         self.now = now
+        self.vendor_now = now
+        self.clock_id: str | None = None
         self.config = config
         self.emitted: list[Emission] = []
         self.dry = False
+
+    def live_by(self, clock: Object) -> None:
+        """From here on the time is that of a test clock."""
+        self.clock_id, self.now = clock["id"], clock["frozen_time"]
+
+    @contextmanager
+    def by(self, clock: Object) -> Iterator[None]:
+        """For a while the time is that of a test clock."""
+        own = self.clock_id, self.now
+        self.live_by(clock)
+        try:
+            yield
+        finally:
+            self.clock_id, self.now = own
+
+    def clock_of(self, object_: Object) -> str | None:
+        """The id of the test clock an object lives by: its own field, or that of whom it belongs to."""
+        held = object_.get("_was", object_)
+        if "test_clock" in held:
+            clock: str | None = held["test_clock"]
+            return clock
+        owner = next((found for kind in _OWNERS if (found := self.find(kind, held.get(kind)))), None)
+        return self.clock_of(owner) if owner else None
 
     def new_id(self, prefix: str) -> str:
         """An unguessable id with Stripe's prefix."""
@@ -68,7 +97,7 @@ class Context:
         self.store.put(kind, id_, object_)
         if kind in SEARCHED:
             versions: list[Any] = (self.store.get("_search", id_) or {"versions": []})["versions"]
-            entry = [self.now, public(object_)]
+            entry = [self.vendor_now if self.clock_id else self.now, public(object_)]
             self.store.put("_search", id_, {"versions": [*versions, entry][-_SEARCH_VERSIONS:]})
         return object_
 

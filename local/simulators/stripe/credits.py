@@ -32,7 +32,7 @@ def create_credit_grant(ctx: Context, params: Params) -> Object:
         "metadata": merge_metadata({}, params.get("metadata")),
         "name": params.get("name"),
         "priority": integer(params.get("priority"), 50),
-        "test_clock": None,
+        "test_clock": ctx.clock_id,
         "updated": ctx.now,
         "voided_at": None,
     }
@@ -51,7 +51,7 @@ def _move(ctx: Context, grant: Object, side: str, kind: str) -> None:
         "debit": None,
         "effective_at": ctx.now,
         "livemode": False,
-        "test_clock": None,
+        "test_clock": ctx.clock_id,
         "type": side,
         side: {"amount": grant["amount"], "type": kind},
     }

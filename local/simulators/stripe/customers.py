@@ -51,10 +51,8 @@ def create_customer(ctx: Context, params: Params) -> Object:
         "preferred_locales": params.get("preferred_locales", []),
         "shipping": None,
         "tax_exempt": params.get("tax_exempt") or "none",
-        "test_clock": None,
+        "test_clock": ctx.clock_id,
     }
-    if "test_clock" in params:
-        raise invalid("This simulator has one clock for all: use POST /_sim/clock.", "test_clock")
     _apply(ctx, customer, params)
     ctx.emit("customer.created", ctx.save(customer), first=True)
     return customer

@@ -31,7 +31,7 @@ def _item(ctx: Context, customer: str, amount: int, currency: str) -> Object:
         "quantity": 1,
         "quantity_decimal": "1",
         "tax_rates": [],
-        "test_clock": None,
+        "test_clock": ctx.clock_id,
         "_subscription": None,
     }
 

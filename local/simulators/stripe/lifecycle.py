@@ -1,6 +1,7 @@
 """What time brings: trials end, periods renew, drafts finalise, failed payments are tried again, schedules move.
 
-`run_until` carries out everything due in the order of its time, each at its own moment.
+`run_until` carries out everything due in the order of its time, each at its own moment: for those who live by a test
+clock when that clock is advanced, for the others when the vendor's time passes.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,11 +46,13 @@ def _agenda(ctx: Context) -> Iterator[Due]:
     for source in more_due:
         yield from source(ctx)
     for subscription in ctx.all("subscription"):
-        yield from _subscription_due(subscription)
+        if subscription["test_clock"] == ctx.clock_id:
+            yield from _subscription_due(subscription)
     for invoice in ctx.all("invoice"):
-        yield from _invoice_due(invoice)
+        if invoice["test_clock"] == ctx.clock_id:
+            yield from _invoice_due(invoice)
     for intent in ctx.all("payment_intent"):
-        if "_settles_at" in intent:
+        if "_settles_at" in intent and ctx.clock_of(intent) == ctx.clock_id:
             yield intent["_settles_at"], partial(_settle, intent)
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from local.simulators.stripe.context import Context, Object, public
+from local.simulators.stripe.context import TEST_CLOCK, Context, Object, public
 from local.simulators.stripe.errors import StripeError, invalid
 from local.simulators.stripe.forms import Params, integer
 
@@ -14,8 +14,10 @@ _KIND_BY_PREFIX = {
     "ch": "charge", "sub_sched": "subscription_schedule", "sub": "subscription", "in": "invoice", "evt": "event",
     "ii": "invoiceitem", "inpay": "invoice_payment", "seti": "setup_intent", "re": "refund", "card": "card",
     "credgr": "billing.credit_grant", "du": "dispute", "cn": "credit_note",
+    "clock": TEST_CLOCK,
 }  # fmt: skip
 _KIND_BY_FIELD = {"product": "product"}
+_PARENTS = ("customer", "subscription", "invoice", "test_clock")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda a, b: a > b,
     "gte": lambda a, b: a >= b,
@@ -40,10 +42,15 @@ def in_range(value: int | None, asked: Any) -> bool:
 
 
 def page(params: Params, found: list[Object], url: str) -> Object:
-    """A page of objects, newest first, from `found`, oldest first."""
+    """A page of objects, newest first, from `found`, oldest first.
+
+    What lives by a test clock is left out unless the clock or another parent is named, as Stripe's lists do.
+    """
     limit = integer(params.get("limit"), 10) or 0
     if not 1 <= limit <= 100:
         raise invalid("Invalid integer: limit must be between 1 and 100.", "limit", "parameter_invalid_integer")
+    if "test_clock" in params or not params.keys() & set(_PARENTS):
+        found = [object_ for object_ in found if object_.get("test_clock") == params.get("test_clock")]
     newest = found[::-1]
     ids = [object_["id"] for object_ in newest]
     if after := params.get("starting_after"):
@@ -157,11 +164,15 @@ def _expand(ctx: Context, here: Any, steps: list[str], path: str) -> None:
 
 
 def _by_reference(ctx: Context, field: str, id_: str) -> Any:
-    kind = _KIND_BY_FIELD.get(field) or next(
-        (kind for prefix, kind in _KIND_BY_PREFIX.items() if id_.startswith(prefix + "_")), None
-    )
-    found = ctx.find(kind, id_) if kind else None
+    kind = _KIND_BY_FIELD.get(field)
+    found = ctx.find(kind, id_) if kind else by_id(ctx, id_)
     return id_ if found is None else public(found)
+
+
+def by_id(ctx: Context, id_: str) -> Object | None:
+    """The object whose id says of what kind it is; None for an unknown one."""
+    kind = next((kind for prefix, kind in _KIND_BY_PREFIX.items() if id_.startswith(prefix + "_")), None)
+    return ctx.find(kind, id_) if kind else None
 
 
 def _listing(ctx: Context, kind: str, fits: Callable[[Object], bool], url: str) -> Object:

@@ -14,7 +14,7 @@ from local.simulators.stripe.items import price_for
 from local.simulators.stripe.query import in_range, page
 from local.simulators.stripe.subscriptions import ENDED, cancel_now, create_subscription
 
-_LIVE = ("not_started", "active")
+LIVE = ("not_started", "active")
 
 
 @routes("POST", "/v1/subscription_schedules")
@@ -92,7 +92,7 @@ def _blank(ctx: Context, customer: str, params: Params) -> Object:
         "released_subscription": None,
         "status": "not_started",
         "subscription": None,
-        "test_clock": None,
+        "test_clock": ctx.clock_id,
     }
 
 
@@ -259,6 +259,8 @@ def _cancel(ctx: Context, schedule: Object) -> None:
 
 def _due(ctx: Context) -> Iterator[lifecycle.Due]:
     for schedule in ctx.all("subscription_schedule"):
+        if schedule["test_clock"] != ctx.clock_id:
+            continue
         if schedule["status"] == "not_started":
             yield schedule["phases"][0]["start_date"], partial(_start, schedule)
         elif schedule["status"] == "active":
@@ -270,7 +272,7 @@ lifecycle.more_due.append(_due)
 
 def _live(ctx: Context, id_: str, verb: str) -> Object:
     schedule = ctx.get("subscription_schedule", id_, "schedule")
-    if schedule["status"] not in _LIVE:
+    if schedule["status"] not in LIVE:
         raise invalid(f"You cannot {verb} a subscription schedule with a status of {schedule['status']}.")
     return schedule
 

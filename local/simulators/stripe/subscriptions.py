@@ -151,7 +151,7 @@ def _blank(ctx: Context, customer: Object, params: Params, method: str, days: in
         "schedule": None,
         "start_date": integer(params.get("backdate_start_date"), ctx.now),
         "status": "incomplete",
-        "test_clock": None,
+        "test_clock": ctx.clock_id,
         "transfer_data": None,
         "trial_end": None,
         "trial_settings": params.get("trial_settings")

@@ -1,5 +1,6 @@
 """The Stripe simulator as a vendor: authentication, versions, idempotency, dispatch, errors, webhooks."""
 
+import asyncio
 import base64
 import importlib
 import os
@@ -7,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from local.simulators.common import Answer, Call, Delivery, Json, Outgoing, Problem, Rule, World
-from local.simulators.stripe import forms, webhooks
+from local.simulators.stripe import forms, test_clocks, webhooks
 from local.simulators.stripe.context import Context, Object, public, routes
 from local.simulators.stripe.contract import StripeContract
 from local.simulators.stripe.entitled import tell_changes
@@ -21,7 +22,7 @@ API_VERSION = "2026-10-28.endive"
 _RESOURCES = (
     *("account", "catalogue", "metering", "payment_methods", "customers", "payments", "setup_intents", "subscriptions"),
     *("changes", "entitlements", "pausing", "invoice_items", "invoices", "schedules", "webhooks"),
-    *("disputes", "cash_balance", "credits", "credit_notes", "alerts", "thin"),
+    *("disputes", "cash_balance", "credits", "credit_notes", "alerts", "thin", "test_clocks"),
 )
 for _name in _RESOURCES:
     importlib.import_module(f"local.simulators.stripe.{_name}")
@@ -142,10 +143,14 @@ class StripeSimulator:
             message = f"Unrecognized request URL ({call.method}: {call.path})."
             raise StripeError(404, "invalid_request_error", message)
         handler, places = found
+        if call.method != "GET":
+            test_clocks.enter(ctx, call.path, places, params)
         return handler(ctx, params, **places)
 
     def _publish(self, ctx: Context, call: Call | None) -> None:
         tell_changes(ctx)
+        if any(emission.type == test_clocks.ADVANCING for emission in ctx.emitted):
+            asyncio.get_running_loop().call_later(test_clocks.seconds(ctx) + 0.01, self._settle)
         request: Object = {"id": None, "idempotency_key": None}
         if call is not None:
             request = {"id": call.id, "idempotency_key": call.idempotency_key}
@@ -226,6 +231,17 @@ class StripeSimulator:
         now = self._world.clock.now()
         if now - int(self._world.store.setting("ran_until", 0)) >= _CATCH_UP_SECONDS:
             self.clock_moved()
+        self._settle_clocks()
+
+    def _settle(self) -> None:
+        """Advances of test clocks come to their end without a request too."""
+        with self._world.store.transaction():
+            self._settle_clocks()
+
+    def _settle_clocks(self) -> None:
+        ctx = self._context()
+        test_clocks.settle(ctx)
+        self._publish(ctx, None)
 
     def outgoing(self, deliveries: list[Delivery]) -> Outgoing:
         """One event, signed at this moment."""
