@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from revops.orders.policies.terms import add_months
+from revops.kernel import add_months
 from tests.acceptance import orders
 from tests.acceptance.stack import Json, Stack, at_once, eventually, fields, fresh
 

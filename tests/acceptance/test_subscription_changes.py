@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.aws import wiring_of
-from revops.orders.policies.terms import add_months
+from revops.kernel import add_months
 from tests.acceptance import orders
 from tests.acceptance.stack import Json, Stack, eventually, fresh
 

@@ -9,14 +9,13 @@ from typing import Any
 from revops.access import Policy
 from revops.adapters.review_tasks import CrmReviewTasks
 from revops.billing.endings import StandingWishes
-from revops.kernel import CallContext, IdFactory, Invalid, NotFound, Principal, Role, system_call
+from revops.kernel import CallContext, IdFactory, Invalid, NotFound, Principal, Role, add_months, system_call
 from revops.orders.comments import CommentOrders
 from revops.orders.decisions import CancelOrder, ResumeOrder
 from revops.orders.document import KeepForm, ReadDocument
 from revops.orders.model import ESignMethod, OrderForm, OrderStatus, OrderSubmission, OrderTerms
 from revops.orders.policies.lifecycle import WAITS, all_ended
 from revops.orders.policies.stages import current
-from revops.orders.policies.terms import add_months
 from revops.orders.ports import (
     AccountRef,
     CrmRecords,

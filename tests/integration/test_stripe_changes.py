@@ -17,14 +17,13 @@ from revops.access import Policy
 from revops.adapters.stripe_catalogue import StripeCatalogue
 from revops.adapters.stripe_provisioning import StripeProvisioning
 from revops.adapters.usage_history import CountedUsage
-from revops.kernel import Unavailable
+from revops.kernel import Unavailable, add_months
 from revops.orders.decisions import Amendment
 from revops.orders.model import OrderForm, OrderKind, OrderStatus
 from revops.orders.policies.calendar import midnight, opening
 from revops.orders.policies.expected import expected_subscription
 from revops.orders.policies.pricing import PlanCatalogue, seat_price
 from revops.orders.policies.proration import Period, Priced, explain, prorate
-from revops.orders.policies.terms import add_months
 from revops.orders.policies.trial import WhatIf
 from revops.orders.provisioning.catalogue import Action, SyncCatalogue
 from revops.orders.what_if import TryTerms

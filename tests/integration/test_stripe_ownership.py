@@ -8,10 +8,10 @@ import pytest
 from revops.adapters.agreed_terms import AgreedTerms
 from revops.adapters.stripe_cancellation import StripeCancellations
 from revops.billing.cancellation import Mode
+from revops.kernel import add_months
 from revops.orders.changing import ChangeSubscription
 from revops.orders.model import OrderKind, OrderStatus
 from revops.orders.policies.calendar import opening
-from revops.orders.policies.terms import add_months
 from revops.orders.policies.trial import WhatIf
 from revops.settings import SettingsReader
 from tests.builders.customers import wish_of

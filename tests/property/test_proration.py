@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from revops.kernel import add_months
 from revops.orders.model import BillingCycle
 from revops.orders.policies.calendar import day_of, midnight, opening
 from revops.orders.policies.pricing import net_seat_price
 from revops.orders.policies.proration import Period, Priced, half_up, prorate
-from revops.orders.policies.terms import add_months
 
 FIRST = date(2015, 6, 1)
 DAYS = 4_000

@@ -10,13 +10,12 @@ from revops.crm.built_on import built_on_account
 from revops.crm.model import STAGE_PROBABILITY, ForecastCategory, Opportunity, OpportunityStage
 from revops.crm.store import ACCOUNTS, OPPORTUNITIES
 from revops.crm.tasks import TaskPriority, add_once, task_of, withdraw
-from revops.kernel import IdFactory, Money
+from revops.kernel import IdFactory, Money, add_months
 from revops.kernel.money import minor_digits
 from revops.orders.model import BillingCycle, OrderForm, OrderStatus
 from revops.orders.policies.pricing import net_seat_price
 from revops.orders.store import ORDERS
 from revops.sales.model import SaleKind
-from revops.sales.policies.renewing import add_months
 from revops.sales.ports import ExecutedOrder, MonthUsage, NewDeal, NewTask, PayerRef, UsageTerm
 from revops.table import Table, Transaction, holder_of
 from revops.usage.alerts import gauges

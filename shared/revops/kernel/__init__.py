@@ -21,6 +21,7 @@ from revops.kernel.errors import (
 from revops.kernel.ids import IdFactory, RandomIds, id_prefix
 from revops.kernel.jsontext import JsonError, canonical_json, parse_json
 from revops.kernel.money import Money, exact_decimal
+from revops.kernel.months import add_months, term_day
 from revops.kernel.secret_lists import several
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "VersionConflict",
+    "add_months",
     "canonical_json",
     "exact_decimal",
     "id_prefix",
@@ -56,5 +58,6 @@ __all__ = [
     "parse_time",
     "several",
     "system_call",
+    "term_day",
     "time_text",
 ]

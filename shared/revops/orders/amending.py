@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from revops.kernel import FieldIssue, Invalid, canonical_json
+from revops.kernel import FieldIssue, Invalid, add_months, canonical_json
 from revops.kernel.money import Currency, Rate
 from revops.orders.changing import root_of
 from revops.orders.model import (
@@ -36,7 +36,7 @@ from revops.orders.model import (
     UsageLine,
 )
 from revops.orders.policies.pricing import net_seat_price
-from revops.orders.policies.terms import add_months, renewal_after, require_fit
+from revops.orders.policies.terms import renewal_after, require_fit
 from revops.orders.store import ORDERS, TIMELINES
 from revops.table import ABSENT, Row, Table, Transaction, claim_holder, claim_key
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from revops.access import Policy, Resource
-from revops.kernel import CallContext, Clock, Conflict, Forbidden, IdFactory, Invalid, Money, canonical_json
+from revops.kernel import CallContext, Clock, Conflict, Forbidden, IdFactory, Invalid, Money, add_months, canonical_json
 from revops.orders.amending import ChangeSubmission, added_value, changed_terms, hold_change, require_base
 from revops.orders.findings import FindOdd
 from revops.orders.model import Address, OrderForm, OrderKind, OrderSubmission, OrderTerms, Step, StepRecord
 from revops.orders.policies.pricing import PlanCatalogue, contract_value
-from revops.orders.policies.terms import add_months, require_acceptable
+from revops.orders.policies.terms import require_acceptable
 from revops.orders.ports import AccountRef, CrmRecords, NewAccount, NewOpportunity
 from revops.orders.reviews import Review
 from revops.orders.store import ORDERS, add_step

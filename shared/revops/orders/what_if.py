@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from revops.access import Policy, Resource
-from revops.kernel import CallContext, Clock, DomainError, Invalid, Money, Refused
+from revops.kernel import CallContext, Clock, DomainError, Invalid, Money, Refused, add_months
 from revops.orders.changing import proration_date, root_of
 from revops.orders.model import Meter, OrderForm, OrderTerms
 from revops.orders.policies.calendar import day_of, opening
@@ -23,7 +23,6 @@ from revops.orders.policies.proration import (
     half_up,
     prorate,
 )
-from revops.orders.policies.terms import add_months
 from revops.orders.policies.trial import (
     AtOnce,
     ComparedLine,

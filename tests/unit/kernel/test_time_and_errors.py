@@ -1,6 +1,6 @@
 """Times are aware, in UTC and sort as text; errors carry what may be told and nothing else."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
@@ -14,8 +14,10 @@ from revops.kernel import (
     TooLarge,
     Unavailable,
     VersionConflict,
+    add_months,
     parse_time,
     system_call,
+    term_day,
     time_text,
 )
 from revops.table import Contention, Throttled
@@ -74,3 +76,28 @@ def test_the_system_says_which_part_acts_and_for_whom() -> None:
     assert call.principal.role is Role.SYSTEM
     assert (call.principal.id, call.causation_id, call.on_behalf_of) == ("system:score_leads", "event-1", "user-1")
     assert isinstance(call, CallContext)
+
+
+@pytest.mark.fault("R25")
+def test_months_end_where_they_end() -> None:
+    assert add_months(date(2028, 2, 29), 12) == date(2029, 2, 28)
+    assert add_months(date(2026, 1, 31), 1) == date(2026, 2, 28)
+    assert add_months(date(2026, 11, 30), 3) == date(2027, 2, 28)
+    assert add_months(date(2026, 12, 1), 1) == date(2027, 1, 1)
+    assert add_months(date(2027, 2, 28), 1, 31) == date(2027, 3, 31)
+
+
+@pytest.mark.fault("R25")
+def test_terms_one_after_the_other_end_where_terms_counted_from_the_first_day_do() -> None:
+    for first in (date(2027, 1, 1) + timedelta(days=n) for n in range(800)):
+        for months in (1, 3, 5, 12):
+            end = add_months(first, months)
+            day = term_day(first, end)
+            for number in range(2, 30):
+                end = add_months(end, months, day)
+                assert end == add_months(first, number * months)
+
+
+def test_an_end_that_was_agreed_otherwise_has_a_day_of_its_own() -> None:
+    assert term_day(date(2027, 1, 31), date(2027, 2, 27)) == 27
+    assert term_day(date(2027, 3, 1), date(2027, 4, 30), 31) == 31

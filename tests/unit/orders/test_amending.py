@@ -235,6 +235,24 @@ def test_a_change_that_does_not_fit(desk: Desk, said: dict[str, Any], refusal: t
     assert accepted == (refusal[2] or accepted)
 
 
+@pytest.mark.fault("R25")
+@pytest.mark.parametrize(
+    ("started", "months", "day", "ends"),
+    [
+        ("2026-10-31", 1, "2027-01-15", "2027-01-31"),
+        ("2026-10-31", 1, "2027-02-28", "2027-03-31"),
+        ("2026-08-31", 3, "2027-03-01", "2027-05-31"),
+        ("2026-10-30", 1, "2027-03-01", "2027-03-30"),
+        ("2026-11-29", 12, "2027-12-01", "2028-11-29"),
+    ],
+)
+def test_an_amendment_ends_with_the_term_it_falls_into_counted_from_the_day_of_the_contract(
+    desk: Desk, started: str, months: int, day: str, ends: str
+) -> None:
+    base = live(desk, start_date=started, term_months=months)
+    assert change(desk, base, seats=60, start_date=day).terms.renewal_date == date.fromisoformat(ends)
+
+
 @pytest.mark.fault("S13")
 @pytest.mark.parametrize("kind", ["Amendment", "Renewal"])
 @pytest.mark.parametrize("field", ["start_date", "renewal_date"])

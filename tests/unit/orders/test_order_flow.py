@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Role, TooLarge, VersionConflict
+from revops.kernel import Conflict, Forbidden, Invalid, NotFound, Refused, Role, TooLarge, VersionConflict, add_months
 from revops.orders.decisions import Amendment
 from revops.orders.events import events
 from revops.orders.model import OrderForm, OrderStatus, Step, StepOutcome
 from revops.orders.policies.lifecycle import MOVES, next_step, require_move
-from revops.orders.policies.terms import add_months
 from revops.orders.reviews import ReviewDecision
 from revops.orders.signature import SignedDocument
 from revops.orders.workflow import GIVE_UP, StepTask

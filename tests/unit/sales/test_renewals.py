@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from revops.kernel import Forbidden, Invalid, NotFound, Refused, VersionConflict
+from revops.kernel import Forbidden, Invalid, NotFound, Refused, VersionConflict, add_months
 from revops.sales.model import Renewal, RenewalStatus, SaleKind
-from revops.sales.policies.renewing import RenewalRules, add_months
+from revops.sales.policies.renewing import RenewalRules
 from revops.sales.store import renewals_of
 from tests.builders.sales import (
     ACCOUNT,
@@ -268,14 +268,6 @@ def test_lists_show_mine_my_teams_and_everybodys() -> None:
         bench.decide(term.id, RenewalStatus.LAPSED, term.version, "", "", FINANCE)
     _before_end(bench, 90)
     assert seen("mine", OTHER) == ["ACC_BETA", ACCOUNT], "the look put it in the list of who owns the account"
-
-
-@pytest.mark.fault("R25")
-def test_months_end_where_they_end() -> None:
-    assert add_months(date(2028, 2, 29), 12) == date(2029, 2, 28)
-    assert add_months(date(2026, 1, 31), 1) == date(2026, 2, 28)
-    assert add_months(date(2026, 11, 30), 3) == date(2027, 2, 28)
-    assert add_months(date(2026, 12, 1), 1) == date(2027, 1, 1)
 
 
 def test_reminders_fall() -> None:

@@ -9,13 +9,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from revops.kernel import Role
+from revops.kernel import Role, add_months
 from revops.kernel.money import Rate
 from revops.orders.model import OrderKind, OrderTerms, PaymentMethod, Plan
 from revops.orders.policies.collection import uncollectable
 from revops.orders.policies.compliance import ComplianceRules, missing_fields
 from revops.orders.policies.pricing import PlanCatalogue
-from revops.orders.policies.terms import add_months, renewal_after
+from revops.orders.policies.terms import renewal_after
 from revops.orders.reviews import Finding
 from revops.settings import SettingsDocument
 

@@ -1,27 +1,19 @@
 """What no order form may say, whoever would approve it: refused where it is handed in (ORD-1)."""
 
-from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
-from revops.kernel import FieldIssue, Invalid, Money
+from revops.kernel import FieldIssue, Invalid, Money, add_months, term_day
 from revops.orders.model import BillingCycle, CapPeriod, OrderTerms
 from revops.orders.policies.pricing import PlanCatalogue, net_seat_price
 
 
-def add_months(day: date, months: int) -> date:
-    """The same day so many months later, or the last day of a shorter month."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year, month = day.year + years, month + 1
-    return date(year, month, min(day.day, monthrange(year, month)[1]))
-
-
 def renewal_after(terms: OrderTerms, day: date) -> date:
     """When the term ends that a day falls into: the renewal date, or a later one of what renews by itself."""
-    end = terms.renewal_date
+    end, day_of_month = terms.renewal_date, term_day(terms.start_date, terms.renewal_date)
     while terms.auto_renewal and end <= day:
-        end = add_months(end, terms.term_months)
+        end = add_months(end, terms.term_months, day_of_month)
     return end
 
 

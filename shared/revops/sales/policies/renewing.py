@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from revops.kernel import add_months, term_day
 from revops.sales.model import Renewal, RenewalStatus
 from revops.sales.store import midnight
 from revops.settings import SettingsDocument
@@ -54,17 +55,6 @@ def look(renewal: Renewal, now: datetime, rules: RenewalRules) -> Look:
 
 
 def next_end(term: Renewal) -> tuple[date, int]:
-    """When the term that follows by itself ends, and on which day of the month such terms do. A contract of the 31st
-    ends on the 28th of February and on the 31st of March after it, as Stripe bills it; an end that was agreed otherwise
-    is a day of its own."""
-    day = term.day_of_month or term.starts_on.day
-    day = day if add_months(term.ends_on, 0, day) == term.ends_on else term.ends_on.day
+    """When the term that follows by itself ends, and on which day of the month such terms do."""
+    day = term_day(term.starts_on, term.ends_on, term.day_of_month)
     return add_months(term.ends_on, term.term_months, day), day
-
-
-def add_months(day: date, months: int, day_of_month: int = 0) -> date:
-    """The same day, or another day of the month, so many months later, or the last day of a shorter month."""
-    years, month = divmod(day.month - 1 + months, 12)
-    first = date(day.year + years, month + 1, 1)
-    longest = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-    return first.replace(day=min(day_of_month or day.day, longest.day))
