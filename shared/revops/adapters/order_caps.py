@@ -7,7 +7,7 @@ from revops.orders.changing import root_of
 from revops.orders.model import OrderForm, OrderKind, OrderStatus
 from revops.orders.store import ORDERS, TIMELINES
 from revops.table import Table
-from revops.usage import Allowance, CapPlan, CapTerms, Line, SetCapPlan, SpendPeriod
+from revops.usage import Allowance, CapPlan, CapShare, CapTerms, Line, SetCapPlan, SpendPeriod
 
 
 def cap_terms_of(order: OrderForm) -> CapTerms | None:
@@ -31,7 +31,9 @@ def cap_terms_of(order: OrderForm) -> CapTerms | None:
 
 class ApplyOrderCaps:
     """Puts the caps in force that hold for an active order's subscription now: those of the form agreed last whose day
-    has come. Safe to repeat: the same terms again write nothing."""
+    has come. One that dropped all usage lines ends what its contract limited; then the account's usage is limited by
+    what another of its contracts agreed on, and taken no more where none does. Safe to repeat: the same terms again
+    write nothing."""
 
     def __init__(self, table: Table, clock: Clock, set_plan: SetCapPlan) -> None:
         self._table = table
@@ -39,20 +41,22 @@ class ApplyOrderCaps:
         self._set_plan = set_plan
 
     def __call__(self, order_id: str, call: CallContext) -> CapPlan | None:
-        """The plan in force after it; None for an order that is not active or says nothing about usage.
+        """The plan in force after it; None for an order that is not active, or of an account that never agreed on
+        usage.
 
         Raises NotFound, Refused.
         """
         order = ORDERS.require(self._table, order_id)
         agreed_at = order.signature.recorded_at if order.signature else order.created_at
-        timeline = TIMELINES.get(self._table, root_of(self._table, order).id)
+        root = root_of(self._table, order)
+        timeline = TIMELINES.get(self._table, root.id)
         if timeline is not None:
             held = timeline.in_force(int(self._clock.now().timestamp()))
             order = ORDERS.require(self._table, held.order_id)
             agreed_at = order.signature.recorded_at if order.signature else order.created_at
             if order.kind is not OrderKind.NEW:  # terms for later are no older than the day they hold from
                 agreed_at = max(agreed_at, datetime.fromtimestamp(held.starts_at, UTC))
-        wanted = cap_terms_of(order)
-        if wanted is None or order.status is not OrderStatus.ACTIVE:
+        if order.status is not OrderStatus.ACTIVE:
             return None
-        return self._set_plan(wanted, call, agreed_at)
+        share = CapShare(order_id=root.id, agreed_at=agreed_at, terms=cap_terms_of(order))
+        return self._set_plan.share(order.account_id, share, call)

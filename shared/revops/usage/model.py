@@ -80,12 +80,13 @@ class Allowance(_Part):
 
 
 class CapTerms(_Part):
-    """What limits an account's usage. `spend_cap` is the most overage a spend period may cost; an annual period
-    begins on the day and month of `starts_on`, a monthly one with the calendar month."""
+    """What limits an account's usage; without allowances none is agreed on, and none is taken. `spend_cap` is the most
+    overage a spend period may cost; an annual period begins on the day and month of `starts_on`, a monthly one with the
+    calendar month."""
 
     account_id: AccountId
     currency: Currency
-    allowances: Annotated[tuple[Allowance, ...], Field(min_length=1, max_length=3)]
+    allowances: Annotated[tuple[Allowance, ...], Field(max_length=3)]
     spend_cap: Annotated[int, Field(ge=0, le=10**15, description="Minor units")] | None = None
     spend_period: SpendPeriod = SpendPeriod.MONTHLY
     starts_on: date = date(2000, 1, 1)
@@ -104,12 +105,23 @@ class CapTerms(_Part):
         return next((one for one in self.allowances if one.line in (meter.value, Line.POOLED)), None)
 
 
+class CapShare(_Part):
+    """What one contract agrees on an account's usage, named by the order that made its subscription. `agreed_at` is
+    when that was signed, or when it began to hold. Without terms it agrees on none any more."""
+
+    order_id: str
+    agreed_at: AwareDatetime
+    terms: CapTerms | None = None
+
+
 class CapPlan(Entity):
     """The terms in force for an account. Every version's terms are kept, for usage that arrives late. `agreed_at` is
-    when the order they come from was signed; None for terms that no order set."""
+    when the order they come from was signed; None for terms that no order set. `shares` is what each contract agrees
+    on: in force is what was agreed last, and when that contract drops its usage lines, what another agreed before."""
 
     terms: CapTerms
     agreed_at: AwareDatetime | None = None
+    shares: tuple[CapShare, ...] = ()
 
 
 class UsageEvent(_Part):

@@ -1,11 +1,13 @@
 """What limits an account's usage: setting it, and the terms of every version of it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from revops.kernel import CallContext, Clock, NotFound, Refused, VersionConflict
 from revops.table import ABSENT, ConditionFailed, Contention, Table, Transaction, begin
 from revops.usage import store
-from revops.usage.model import CapPlan, CapTerms, SpendPeriod
+from revops.usage.model import CapPlan, CapShare, CapTerms, SpendPeriod
 from revops.usage.policies import month_of, spend_cycle
 from revops.usage.store import PLANS, plan_id
 
@@ -46,6 +48,15 @@ class PlanTerms:
         return self._kept.setdefault((account_id, version), terms)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How a plan is to stand."""
+
+    terms: CapTerms
+    agreed_at: datetime | None
+    shares: tuple[CapShare, ...]
+
+
 class SetCapPlan:
     """Sets what limits an account's usage, at once: what was used in the running cycle stays used."""
 
@@ -60,11 +71,31 @@ class SetCapPlan:
 
         Raises VersionConflict, and Refused for another currency or spend period while a spend cycle is running.
         """
-        for _ in range(_ATTEMPTS):
-            before = PLANS.get(self._table, plan_id(wanted.account_id))
+
+        def decide(before: CapPlan | None) -> _Wanted | None:
             if before is not None and (before.terms == wanted or _newer(before, agreed_at)):
+                return None
+            return _Wanted(wanted, agreed_at, before.shares if before else ())
+
+        plan = self._settle(wanted.account_id, decide, call)
+        if plan is None:
+            raise NotFound("usage plan of account", wanted.account_id)
+        return plan
+
+    def share(self, account_id: str, share: CapShare, call: CallContext) -> CapPlan | None:
+        """The plan with what a contract agrees on; None while no order of the account ever agreed on usage. Nothing is
+        written when that is how it stands, or when the contract agreed on something else later. Raises as above."""
+        return self._settle(account_id, lambda before: _with(before, share), call)
+
+    def _settle(
+        self, account_id: str, decide: Callable[[CapPlan | None], _Wanted | None], call: CallContext
+    ) -> CapPlan | None:
+        for _ in range(_ATTEMPTS):
+            before = PLANS.get(self._table, plan_id(account_id))
+            wanted = decide(before)
+            if wanted is None:
                 return before
-            after, transaction = self._change(before, wanted, call, agreed_at)
+            after, transaction = self._change(before, wanted, call)
             try:
                 self._table.commit(transaction)
             except ConditionFailed as error:
@@ -76,20 +107,19 @@ class SetCapPlan:
             return after
         raise Contention("usage of this account arrives too fast to change its plan; try again shortly")
 
-    def _change(
-        self, before: CapPlan | None, wanted: CapTerms, call: CallContext, agreed_at: datetime | None
-    ) -> tuple[CapPlan, Transaction]:
+    def _change(self, before: CapPlan | None, wanted: _Wanted, call: CallContext) -> tuple[CapPlan, Transaction]:
         now = self._clock.now()
         transaction = begin(call, now)
+        agreed = {"terms": wanted.terms, "agreed_at": wanted.agreed_at, "shares": wanted.shares}
         if before is None:
-            identifier = plan_id(wanted.account_id)
-            plan = CapPlan(id=identifier, created_at=now, modified_at=now, terms=wanted, agreed_at=agreed_at)
+            identifier = plan_id(wanted.terms.account_id)
+            plan = CapPlan.model_validate({"id": identifier, "created_at": now, "modified_at": now, **agreed})
             PLANS.create(transaction, plan)
         else:
-            plan = before.revised(now, terms=wanted, agreed_at=agreed_at)
+            plan = before.revised(now, **agreed)
             PLANS.update(transaction, plan)
             self._adjust(transaction, before, plan, now)
-        transaction.put(store.terms_row(wanted, plan.version), ABSENT)
+        transaction.put(store.terms_row(wanted.terms, plan.version), ABSENT)
         return plan, transaction
 
     def _adjust(self, transaction: Transaction, before: CapPlan, after: CapPlan, now: datetime) -> None:
@@ -114,6 +144,23 @@ class SetCapPlan:
                 raise Refused("currency and spend period stay as they are while a spend cycle with overage is running")
             more = store.spend_limit(after.terms) - store.spend_limit(before.terms)
             transaction.move(key, store.SPEND, {"left": more})
+
+
+def _with(before: CapPlan | None, share: CapShare) -> _Wanted | None:
+    """The plan with a contract's share, or None where it stays as it is. A contract that dropped its lines keeps a
+    share without terms, so that an older word of it brings none back."""
+    if before is None:
+        return _Wanted(share.terms, share.agreed_at, (share,)) if share.terms else None
+    held = {one.order_id: one for one in before.shares}
+    own = held.get(share.order_id)
+    if own == share or (own is None and share.terms is None):
+        return None
+    if own.agreed_at > share.agreed_at if own else not held and _newer(before, share.agreed_at):
+        return None
+    shares = tuple({**held, share.order_id: share}.values())
+    latest = max((one for one in shares if one.terms), key=lambda one: one.agreed_at, default=share)
+    none = before.terms.model_copy(update={"allowances": ()})
+    return _Wanted(latest.terms or none, latest.agreed_at, shares)
 
 
 def _newer(plan: CapPlan, agreed_at: datetime | None) -> bool:

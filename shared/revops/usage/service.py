@@ -82,7 +82,7 @@ class RecordUsage:
         month = month_of(occurred_at)
         known = self._months.get((event.account_id, month))
         if known is None or known.terms.allowance(event.meter) is None:
-            known = self._first_belief(event.account_id)
+            known = self._first_belief(event, month)
         for _ in range(_ATTEMPTS):
             try:
                 entry = self._commit(event, occurred_at, now, month, known, call)
@@ -96,8 +96,13 @@ class RecordUsage:
             return self._receipt(entry, duplicate=False)
         raise Contention("many events of this account meet in one moment; send it again")
 
-    def _first_belief(self, account_id: str) -> _Known:
-        plan = self._terms.current(account_id)
+    def _first_belief(self, event: UsageEvent, month: str) -> _Known:
+        plan = self._terms.current(event.account_id)
+        if plan.terms.allowance(event.meter) is None:  # a month before it was dropped counts by the terms it had
+            row = self._table.get(store.units_key(event.account_id, month))
+            if row is not None:
+                version = row.counters["plan"]
+                return _Known(version, self._terms.of(event.account_id, version))
         return _Known(plan.version, plan.terms)
 
     def _remember(self, account_id: str, month: str, known: _Known, charged: Charge) -> None:
@@ -251,7 +256,7 @@ def _allowance(terms: CapTerms, meter: Meter) -> Allowance:
     allowance = terms.allowance(meter)
     if allowance is None:
         lines = ", ".join(one.line.value for one in terms.allowances)
-        raise Refused(f"the plan of this account does not have {meter.value}; it has {lines}")
+        raise Refused(f"the plan of this account does not have {meter.value}; it has {lines or 'no usage lines'}")
     return allowance
 
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from revops.adapters.order_caps import ApplyOrderCaps
-from revops.kernel import system_call
-from revops.orders.model import ESignMethod, OrderForm, OrderStatus, OrderTerms, Signature
+from revops.kernel import VersionConflict, system_call
+from revops.orders.model import ESignMethod, OrderForm, OrderKind, OrderStatus, OrderTerms, Signature
 from revops.orders.store import ORDERS
-from revops.table import begin
+from revops.table import Transaction, begin
 from revops.usage import SetCapPlan
 from revops.usage.store import PLANS, plan_id
 from tests.builders.clock import ManualClock
@@ -16,6 +16,7 @@ from tests.builders.memory_table import MemoryTable
 from tests.builders.orders import submission
 
 CALL = system_call("tests")
+ACCOUNT = "ACC_7ZK3M0Q8W2XR5T9VB1N4C6D8EF"
 
 
 def _terms(usage: list[dict[str, object]]) -> OrderTerms:
@@ -31,20 +32,25 @@ class Desk:
         self.table, self.clock = MemoryTable(), ManualClock()
         self.apply = ApplyOrderCaps(self.table, self.clock, SetCapPlan(self.table, self.clock))
 
-    def order(self, number: int, included: int, status: OrderStatus = OrderStatus.ACTIVE) -> str:
+    def order(
+        self, number: int, included: int | None, status: OrderStatus = OrderStatus.ACTIVE, amends: str = ""
+    ) -> str:
         signed = self.clock.now() + timedelta(days=number)
         usage = [{"meter": "Pooled", "monthly_cap": included, "overage_price": "0.015"}]
+        usage = usage if included is not None else []
         order = OrderForm(
             id=f"ORD_{number}",
             created_at=signed,
             modified_at=signed,
             status=status,
             status_since=signed,
-            account_id="ACC_7ZK3M0Q8W2XR5T9VB1N4C6D8EF",
+            account_id=ACCOUNT,
             opportunity_id="OPP_1",
             opened_opportunity=True,
             owner_id="rep",
             terms=_terms(usage),
+            kind=OrderKind.AMENDMENT if amends else OrderKind.NEW,
+            amends=amends,
             signature=Signature(
                 signatory_name="Anna",
                 signed_on=signed.date(),
@@ -61,15 +67,20 @@ class Desk:
         self.table.commit(transaction)
         return order.id
 
-    def included(self) -> int:
-        plan = PLANS.require(self.table, plan_id("ACC_7ZK3M0Q8W2XR5T9VB1N4C6D8EF"))
-        return plan.terms.allowances[0].included
+    def included(self) -> int | None:
+        """None without a line."""
+        plan = PLANS.require(self.table, plan_id(ACCOUNT))
+        return plan.terms.allowances[0].included if plan.terms.allowances else None
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
 
 
 @pytest.mark.mission("USE-3")
 @pytest.mark.fault("R16")
-def test_an_older_order_told_again_changes_nothing() -> None:
-    desk = Desk()
+def test_an_older_order_told_again_changes_nothing(desk: Desk) -> None:
     first, second = desk.order(1, 100), desk.order(2, 5000)
     desk.apply(first, CALL)
     desk.apply(second, CALL)
@@ -79,6 +90,70 @@ def test_an_older_order_told_again_changes_nothing() -> None:
 
 
 @pytest.mark.mission("USE-3")
-def test_an_order_that_is_not_active_puts_nothing_in_force() -> None:
-    desk = Desk()
+def test_an_order_that_is_not_active_puts_nothing_in_force(desk: Desk) -> None:
     assert desk.apply(desk.order(1, 100, OrderStatus.CANCELLED), CALL) is None
+
+
+@pytest.mark.mission("USE-3", "ORD-5")
+@pytest.mark.fault("R16")
+def test_an_amendment_without_usage_lines_ends_what_its_contract_limited(desk: Desk) -> None:
+    first = desk.order(1, 100)
+    desk.apply(first, CALL)
+    dropped = desk.order(2, None, amends=first)
+    desk.apply(dropped, CALL)
+    assert desk.included() is None
+    count = len(desk.table.changes)
+    desk.apply(dropped, CALL)
+    desk.apply(first, CALL)  # told again
+    assert (desk.included(), len(desk.table.changes)) == (None, count)
+    desk.apply(desk.order(3, 700, amends=dropped), CALL)
+    assert desk.included() == 700
+
+
+@pytest.mark.mission("USE-3", "ORD-5")
+def test_what_one_contract_drops_ends_nothing_of_another(desk: Desk) -> None:
+    first, second = desk.order(1, 100), desk.order(2, 5000)
+    desk.apply(first, CALL)
+    desk.apply(second, CALL)
+    desk.apply(desk.order(3, None, amends=first), CALL)
+    assert desk.included() == 5000
+    desk.apply(desk.order(4, 900, amends=second), CALL)
+    assert desk.included() == 900
+    desk.apply(desk.order(5, None, amends=second), CALL)
+    assert desk.included() is None
+
+
+@pytest.mark.mission("USE-3", "ORD-5")
+def test_what_another_contract_agreed_before_limits_again(desk: Desk) -> None:
+    first, second = desk.order(1, 100), desk.order(2, 5000)
+    desk.apply(second, CALL)
+    desk.apply(first, CALL)  # told late
+    assert desk.included() == 5000
+    desk.apply(desk.order(3, None, amends=second), CALL)
+    assert desk.included() == 100
+
+
+def test_orders_that_say_nothing_about_usage_make_no_plan_and_touch_none(desk: Desk) -> None:
+    silent = desk.order(1, None)
+    assert desk.apply(silent, CALL) is None
+    desk.apply(desk.order(2, 100), CALL)
+    desk.apply(desk.order(3, None, amends=silent), CALL)
+    assert desk.included() == 100
+
+
+@pytest.mark.fault("R19")
+def test_two_contracts_that_change_at_once_both_count(desk: Desk) -> None:
+    first, second = desk.order(1, 100), desk.order(2, 5000)
+    desk.apply(first, CALL)
+    desk.apply(second, CALL)
+    dropped, changed = desk.order(4, None, amends=second), desk.order(3, 250, amends=first)
+
+    def meanwhile(_: Transaction) -> None:
+        desk.table.before_commit = lambda _: None
+        desk.apply(changed, CALL)
+
+    desk.table.before_commit = meanwhile
+    with pytest.raises(VersionConflict):
+        desk.apply(dropped, CALL)
+    desk.apply(dropped, CALL)
+    assert desk.included() == 250

@@ -126,8 +126,7 @@ def test_plans_that_are_none() -> None:
         terms(api_calls(1), line(Line.POOLED, 2))
     with pytest.raises(ValidationError):
         api_calls(1, "0.0000000000001")
-    with pytest.raises(ValidationError):
-        terms()
+    assert [terms().allowance(meter) for meter in Meter] == [None, None, None]
 
 
 def test_where_units_stop() -> None:

@@ -281,6 +281,21 @@ def test_last_months_late_usage_keeps_last_months_terms(desk: UsageDesk) -> None
     assert desk.use(11).overage_cost == 5
 
 
+def test_last_months_late_usage_of_a_line_that_is_dropped_keeps_last_months_terms(desk: UsageDesk) -> None:
+    october = datetime(2026, 10, 31, 12, tzinfo=UTC)
+    desk.plan(api_calls(10, "1"))
+    desk.use(10, at=october)
+    desk.use(4)
+    desk.plan()
+    for name, seen in {"warm": desk, "cold": UsageDesk(desk.table)}.items():
+        assert seen.use(1, at=october, event_id=name).overage_cost == 1
+        with pytest.raises(Refused, match="no usage lines"):
+            seen.use(1, event_id="today")
+    assert (desk.units(), desk.units(month="2026-10")) == (4, 12)
+    desk.plan(api_calls(10, "1"))
+    assert desk.use(1).remaining.included == 5, "what was used in the month stays used"
+
+
 def test_the_same_plan_again_writes_nothing(desk: UsageDesk) -> None:
     desk.plan(api_calls(10))
     table = desk.table
