@@ -6,7 +6,7 @@ and the change of the timeline has the Stripe worker look whether the schedule w
 
 from collections.abc import Callable
 
-from revops.kernel import CallContext, Clock
+from revops.kernel import CallContext, Clock, DomainError
 from revops.orders.policies.timeline import Timeline
 from revops.orders.store import TIMELINES
 from revops.table import ConditionFailed, Row, Table, begin, due_now
@@ -29,14 +29,20 @@ class TurnTimelines:
         self._apply_caps = apply_caps
 
     def __call__(self, call: CallContext) -> int:
-        """How many subscriptions came to other terms."""
+        """How many subscriptions came to other terms. What cannot be put in force (a spend cycle runs in another
+        currency) stays due and holds no other up: the first such failure is raised when all had their turn."""
         now = self._clock.now()
         turned = 0
+        failure: DomainError | None = None
         for due in due_now(self._table, "timeline", now):
             timeline = _readable(self._table.get(due.key))
             if timeline is None or timeline.next_at is None or timeline.next_at > now:
                 continue  # the index was behind
-            self._apply_caps(timeline.in_force(int(now.timestamp())).order_id, call)
+            try:
+                self._apply_caps(timeline.in_force(int(now.timestamp())).order_id, call)
+            except DomainError as error:
+                failure = failure or error
+                continue
             transaction = begin(call, now)
             TIMELINES.update(transaction, timeline.revised(now, next_at=timeline.next_after(int(now.timestamp()))))
             try:
@@ -44,4 +50,6 @@ class TurnTimelines:
             except ConditionFailed:
                 continue  # another form was agreed in this moment; it is due again if there is more to come
             turned += 1
+        if failure is not None:
+            raise failure
         return turned

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from revops.adapters.order_caps import ApplyOrderCaps
-from revops.kernel import DomainError
+from revops.kernel import CallContext, DomainError, Refused
 from revops.orders.decisions import Amendment
 from revops.orders.model import BillingCycle, OrderForm, OrderKind, OrderStatus, Step
 from revops.orders.policies.calendar import midnight, opening
@@ -257,6 +257,30 @@ def test_caps_hold_from_the_day_that_was_agreed_and_not_before(desk: Desk) -> No
     caps(sooner.id, WORKER)
     assert included() == 77_000
     assert TIMELINES.require(desk.table, root.id).next_at is None
+
+
+@pytest.mark.fault("R12")
+def test_terms_that_cannot_be_put_in_force_hold_none_of_the_others_up(desk: Desk) -> None:
+    roots = [desk.run_until_it_waits(desk.executed(auto_renewal=False).id) for _ in range(6)]
+    later = [amended(desk, root, start_date="2027-02-01", seats=60) for root in roots]
+    for order in later:
+        desk.run_until_it_waits(order.id)
+    broken = {order.id for order in later[:3]}
+    told: set[str] = set()
+
+    def apply(order_id: str, _: CallContext) -> None:
+        if order_id in broken:
+            raise Refused("a spend cycle with overage is running")
+        told.add(order_id)
+
+    desk.clock.advance(days=80)
+    turn = TurnTimelines(desk.table, desk.clock, apply)
+    with pytest.raises(Refused):
+        turn(WORKER)
+    assert told == {order.id for order in later[3:]}
+    broken.clear()
+    assert turn(WORKER) == 3
+    assert told == {order.id for order in later}
 
 
 @pytest.mark.mission("ORD-2")
