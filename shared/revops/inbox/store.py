@@ -16,12 +16,11 @@ and a dedupe row must outlive every retry (R1).
 """
 
 import hashlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from revops.inbox.model import InboxEntry
 from revops.kernel import time_text
-from revops.table import EntityKind, Index, Key, Query, Row, Table, due_index, query_all, shard_of
+from revops.table import EntityKind, Index, Key, Query, Row, due_index, shard_of
 from revops.table.shards import row_position
 
 KEEP = timedelta(days=40)
@@ -74,12 +73,6 @@ def inbox_row(entry: InboxEntry) -> Row:
     row = INBOX.row(entry)
     row.ttl = int((entry.created_at + KEEP).timestamp())
     return row
-
-
-def entries_about(table: Table, provider: str, subject: str) -> Iterator[InboxEntry]:
-    """What was received about an object, oldest first."""
-    for query in about(provider, subject).values():
-        yield from (INBOX.load(row) for row in query_all(table, query))
 
 
 def about(provider: str, subject: str) -> dict[str, Query]:

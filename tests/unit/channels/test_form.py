@@ -8,11 +8,11 @@ import pytest
 from revops.channels.form import StoredForm, submit_once
 from revops.crm.submission import FormSubmission
 from revops.inbox import INBOX, InboxStatus
-from revops.inbox.store import entries_about
 from revops.kernel import Invalid, Unavailable
 from revops.table import Transaction
 from tests.builders.channels import Channels
 from tests.builders.crm import CALL, submissions_of
+from tests.builders.inbox import entries_about
 from tests.builders.memory_table import MemoryTable
 
 PERSON: dict[str, Any] = {
@@ -191,7 +191,7 @@ def test_what_a_person_sent_is_found_by_a_subject_that_is_no_text_of_theirs() ->
     post(channels, email="Asha.Rao@NORDLICHT.example", first_name="A.")
     first, second = channels.inbox()
     assert first.subject == second.subject
-    assert len(list(entries_about(channels.table, "form", first.subject))) == 2
+    assert len(entries_about(channels.table, "form", first.subject)) == 2
     for row in channels.table.rows.values():
         parts = (part for pair in row.index.values() for part in pair)
         assert "asha" not in " ".join([row.pk, row.sk, *parts]).casefold()

@@ -7,12 +7,13 @@ import pytest
 
 from revops.inbox import INBOX, InboxEntry, InboxStatus, ReceiveSignal, Settlement, Signal, inbox_id
 from revops.inbox.service import MAX_INLINE
-from revops.inbox.store import KEEP, entries_about, received_between
+from revops.inbox.store import KEEP, received_between
 from revops.kernel import NotFound, Unavailable
 from revops.table import ConditionFailed, begin, query_all
 from revops.table.transaction import MAX_DOC
 from tests.builders.clock import ManualClock
 from tests.builders.crm import CALL
+from tests.builders.inbox import entries_about
 from tests.builders.memory_table import MemoryTable
 from tests.builders.stream import MemoryBlobs
 
