@@ -19,6 +19,7 @@ import pytest
 
 from local.stack import build, expand
 from local.stack.expand import Resource, Template
+from revops.platform.logging import LogCode
 from tests.architecture.source import PROJECT, template_for_aws, template_for_emulator
 
 # Routes without a signed-in user, and why each may be.
@@ -350,6 +351,37 @@ def everything_that_can_fail_has_an_alarm(template: Template) -> Breaches:
             yield f"{name}: an alarm stays calm without data and tells the topic"
 
 
+def what_keeps_failing_is_told_by_its_worker(template: Template) -> Breaches:
+    """SQS leaves a message that was received three times out of the age of its queue."""
+    told = {
+        named(each["LogGroupName"])
+        for each in of_type(template, "AWS::Logs::MetricFilter").values()
+        if LogCode.RECORD_FAILED in each["FilterPattern"]
+        and each["MetricTransformations"][0]["MetricName"] == "KeepsFailing"
+    }
+    functions = of_type(template, "AWS::Lambda::Function")
+    for mapping in queue_mappings(template).values():
+        function = function_of(mapping["FunctionName"])
+        if named(functions[function].get("LoggingConfig", {}).get("LogGroup")) not in told:
+            yield f"{function}: what fails again and again (BAT002) is counted from its log"
+    if not any(each["MetricName"] == "KeepsFailing" for each in of_type(template, "AWS::CloudWatch::Alarm").values()):
+        yield "an alarm watches what keeps failing"
+
+
+def what_reads_a_queue_may_have_messages_again_soon(template: Template) -> Breaches:
+    needed = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"}
+    for mapping in queue_mappings(template).values():
+        queue, role = named(mapping["EventSourceArn"]), f"{function_of(mapping['FunctionName'])}Role"
+        allowed = {
+            action
+            for name, statement in statements(template)
+            if name == role and queue in map(named, as_list(statement["Resource"]))
+            for action in as_list(statement["Action"])
+        }
+        if needed - allowed:
+            yield f"{role}: who reads {queue} takes messages, has them again soon and asks how long they are hidden"
+
+
 def what_holds_data_is_kept_and_encrypted(template: Template) -> Breaches:
     holders = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
     for name, resource in template["Resources"].items():
@@ -448,6 +480,13 @@ def _forbid_removal(template: Template) -> None:
             statement["Action"] = [each for each in as_list(statement["Action"]) if each != "dynamodb:DeleteItem"]
 
 
+def _forbid_haste(template: Template) -> None:
+    for policy in template["Resources"]["StripeWorkerFunctionRole"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = as_list(statement["Action"])
+            statement["Action"] = [each for each in actions if each != "sqs:ChangeMessageVisibility"]
+
+
 def _undeny_the_relay(template: Template) -> None:
     for policy in template["Resources"]["ChangeRelayFunctionRole"]["Properties"]["Policies"]:
         document = policy["PolicyDocument"]
@@ -492,6 +531,9 @@ CONVENTIONS: list[tuple[Convention, Callable[[Template], None]]] = [
     (only_the_relay_writes_audit_entries, _undeny_the_relay),
     (every_function_has_a_log_group_with_retention, _drop("AWS::Logs::LogGroup", "CrmApiLogs", "RetentionInDays")),
     (everything_that_can_fail_has_an_alarm, lambda template: template["Resources"].pop("RollupsLag")),
+    (what_keeps_failing_is_told_by_its_worker, lambda template: template["Resources"].pop("EsignKeepsFailing")),
+    (what_keeps_failing_is_told_by_its_worker, lambda template: template["Resources"].pop("KeepsFailingAlarm")),
+    (what_reads_a_queue_may_have_messages_again_soon, _forbid_haste),
     (what_holds_data_is_kept_and_encrypted, _drop("AWS::DynamoDB::Table", "Table", "DeletionPolicy")),
     (the_table_has_its_shape, _drop("AWS::DynamoDB::Table", "Table", "TimeToLiveSpecification")),
     (every_function_is_built_alike, _drop(FUNCTION, "UsageApiFunction", "TracingConfig")),

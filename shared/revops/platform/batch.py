@@ -38,10 +38,10 @@ def handle_messages(
                 raise JsonError("a message is a JSON object")
             handle(body, receives)
         except DomainError as error:
-            log_error(LogCode.RECORD_FAILED, error, reason_code=error.slug)
+            log_error(LogCode.RECORD_FAILED, error, reason_code=error.slug, attempt=receives)
         except Exception as error:
             # the batch must answer for every record, so nothing may escape; the queue's redrive limit bounds retries
-            log_error(LogCode.RECORD_FAILED, error)
+            log_error(LogCode.RECORD_FAILED, error, attempt=receives)
         else:
             continue
         failed.append({"itemIdentifier": record["messageId"]})

@@ -128,6 +128,16 @@ def test_messages_and_changes_that_fail(written: io.StringIO, caplog: pytest.Log
     clean(written, caplog)
 
 
+@pytest.mark.fault("R12")
+def test_a_message_that_failed_is_told_with_how_often_it_did(
+    written: io.StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    for error in (ValueError, Unavailable):
+        handle_messages(batch_of(["{}"], 5), Broken(error), NotedPauses())
+    told = [line["attempt"] for line in clean(written, caplog) if line["message"] == LogCode.RECORD_FAILED]
+    assert told == [5, 5]
+
+
 @pytest.mark.fault("S16")
 def test_fields_that_are_not_listed_are_not_written(written: io.StringIO, caplog: pytest.LogCaptureFixture) -> None:
     log(LogCode.JOB, "warning", job="score", email=PERSON["email"], body=PERSON, detail="Raokumar")
