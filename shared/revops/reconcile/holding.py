@@ -1,7 +1,7 @@
 """One worker at a time on an order or a customer: a claim that is held while something is done to it.
 
 Approving several repairs of one order makes several messages at once, so who comes second waits a little: most are done
-within a second, and a message that failed comes again only minutes later.
+within a second, and a message that failed comes again after five seconds, then twenty, and is one of eight.
 """
 
 import random

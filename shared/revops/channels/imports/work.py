@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -49,7 +49,7 @@ from revops.channels.imports.store import (
     verdicts_of,
 )
 from revops.channels.imports.xlsx_reading import XlsxSheet
-from revops.kernel import CallContext, Clock, Invalid, parse_time, system_call, time_text
+from revops.kernel import CallContext, Clock, DomainError, Invalid, Unavailable, parse_time, system_call, time_text
 from revops.settings import SettingsReader
 from revops.table import ABSENT, ConditionFailed, Table, begin
 
@@ -102,7 +102,8 @@ class RunImport:
         self._monotonic = monotonic
 
     def __call__(self, import_id: str, holder: str, seconds_left: Callable[[], float]) -> str:
-        """What became of it, for the log. Raises what the table and the files raise: the message then comes again."""
+        """What became of it, for the log. Raises what the table and the files raise, and Unavailable while another
+        worker has it, for that may be one that failed on this very message: the message then comes again."""
         job = IMPORTS.get(self._table, import_id)
         if job is None:
             return "no such import"
@@ -110,7 +111,7 @@ class RunImport:
             return "settled before"
         hold = self._take(job, holder)
         if hold is None:
-            return "another worker has it"
+            raise Unavailable("another worker has the import")
         call = system_call("lead_import", causation_id=job.id, on_behalf_of=job.importer_id)
         run = _Run(self, job, hold, holder, call, seconds_left)
         with tempfile.TemporaryFile() as file:
@@ -118,6 +119,9 @@ class RunImport:
                 return run.whole(file)
             except Superseded:
                 return "another worker took it over"
+            except Exception:
+                run.let_go()
+                raise
 
     def _take(self, job: ImportJob, holder: str) -> Hold | None:
         """A hold on the import: moves the progress and every lane, so that nothing an earlier worker still sends can
@@ -295,6 +299,11 @@ class _Run:
             raise Superseded("another worker has the import") from error
         self._version += 1
         self._progress = progress
+
+    def let_go(self) -> None:
+        """Leaves the import to the next worker. Where that cannot be noted, the hold ends by itself."""
+        with suppress(DomainError):
+            self._note(self._progress, time_text(self._clock.now()))
 
     def _hand_on(self) -> str:
         """Lets go and calls the next worker. Dying in between costs the time of the hold."""

@@ -10,8 +10,8 @@ import pytest
 from revops.channels.imports.model import ImportState, RowVerdict, Verdict
 from revops.crm.consent import CONSENTS
 from revops.crm.store import LEADS
-from revops.kernel import Refused
-from revops.table import Key, Put, Transaction
+from revops.kernel import Refused, Unavailable
+from revops.table import Key, Put, Throttled, Transaction
 from tests.builders.clock import ManualClock
 from tests.builders.crm import CALL, submission
 from tests.builders.imports import ATTRIBUTION, SELLER, Importing, Killed, bring, leads, person
@@ -153,8 +153,57 @@ def test_a_worker_whose_time_is_up_hands_on(importing: Importing, table: MemoryT
 
 
 @pytest.mark.mission("CAP-7")
+@pytest.mark.fault("R30", "R12")
+def test_a_worker_that_fails_lets_go_for_the_message_that_comes_again_at_once(importing: Importing) -> None:
+    content, expected, _ = csv_file(17, 130)
+    import_id = importing.upload(content)
+    kept = importing.files.write
+
+    def refuse(*_: Any) -> None:
+        importing.files.write = kept  # type: ignore[method-assign]
+        raise Unavailable("the bucket does not answer")
+
+    importing.files.write = refuse  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="bucket"):
+        importing.run(import_id)
+    importing.finish(import_id)
+    assert importing.status(import_id).job.state is ImportState.COMPLETED
+    assert wrong(importing, import_id, list(expected)) == []
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.fault("R30", "R5")
+@pytest.mark.parametrize("step", [2, 5, 9])
+def test_a_message_is_kept_as_long_as_a_worker_that_failed_may_have_the_import(
+    importing: Importing, table: MemoryTable, step: int
+) -> None:
+    clock = importing.clock
+    assert isinstance(clock, ManualClock)
+    content, expected, _ = csv_file(19, 130)
+    import_id = importing.upload(content)
+    commits = [0]
+
+    def throttle(_: Transaction) -> None:
+        commits[0] += 1
+        if commits[0] >= step:
+            raise Throttled("the table takes nothing")
+
+    table.before_commit = throttle
+    with pytest.raises(Throttled):
+        importing.run(import_id)
+    table.before_commit = lambda _: None
+    clock.advance(seconds=5)
+    with pytest.raises(Unavailable, match="another worker"):
+        importing.run(import_id)
+    clock.advance(minutes=4)
+    importing.finish(import_id)
+    assert importing.status(import_id).job.state is ImportState.COMPLETED
+    assert wrong(importing, import_id, list(expected)) == []
+
+
+@pytest.mark.mission("CAP-7")
 @pytest.mark.fault("R16", "R1")
-def test_a_message_that_comes_twice_finds_another_worker_or_nothing_to_do(
+def test_a_message_that_comes_twice_waits_for_another_worker_or_finds_nothing_to_do(
     importing: Importing, table: MemoryTable
 ) -> None:
     content, expected, _ = csv_file(11, 120)
@@ -164,7 +213,9 @@ def test_a_message_that_comes_twice_finds_another_worker_or_nothing_to_do(
     def step_in(_: Transaction) -> None:
         if len(seen) == 0:
             seen.append("")
-            seen[0] = importing.run(import_id)
+            with pytest.raises(Unavailable) as told:
+                importing.run(import_id)
+            seen[0] = told.value.detail
 
     started = [0]
 
@@ -175,7 +226,7 @@ def test_a_message_that_comes_twice_finds_another_worker_or_nothing_to_do(
 
     table.before_commit = later
     importing.finish(import_id)
-    assert seen == ["another worker has it"]
+    assert seen == ["another worker has the import"]
     assert importing.run(import_id) == "settled before"
     assert wrong(importing, import_id, list(expected)) == []
 
