@@ -218,7 +218,8 @@ class ConvergeCustomer:
         account_exists: bool,
         now: datetime,
     ) -> Customer:
-        """The profile as the facts make it, with the claims of what is new about it."""
+        """The profile as the facts make it, with the claims of what is new about it. A first one is made because its
+        account had none: whoever made one since then fails the commit, and is found."""
         converged = _converged(facts, now, self._settings.read(MembershipPolicy))
         if before is None:
             identity = {"id": self._ids.new("CUST"), "created_at": now, "modified_at": now, "payers": (payer,)}
@@ -229,7 +230,8 @@ class ConvergeCustomer:
             claim(transaction, PAYER, payer, after.id)
             after = after.model_copy(update={"payers": tuple(sorted({*after.payers, payer}))})
         named = facts.account_id
-        if named and account_exists and not after.account_id and holder_of(self._table, ACCOUNT, named) is None:
+        linked = not named or not account_exists or bool(after.account_id)
+        if not linked and (before is None or holder_of(self._table, ACCOUNT, named) is None):
             claim(transaction, ACCOUNT, named, after.id)
             after = after.model_copy(update={"account_id": named})
         return after

@@ -299,6 +299,27 @@ def test_a_payer_that_names_its_account_is_linked(bench: BillingBench) -> None:
     assert bench.profile().notes[0].owner_id == "user-7"
 
 
+@pytest.mark.mission("STR-3")
+@pytest.mark.fault("R18")
+def test_two_payers_of_an_account_that_come_at_once_are_one_customer(bench: BillingBench) -> None:
+    """The look that found no customer of the account is the one that the profile is written by."""
+    bench.stripe.truth[PAYER] = replace(ACTIVE, account_id="ACC_ONE")
+    bench.stripe.truth["cus_Beta"] = replace(ACTIVE, payer="cus_Beta", account_id="ACC_ONE", subscriptions=())
+    owner_of = bench.accounts.owner_of
+
+    def raced(account_id: str) -> str | None:
+        bench.accounts.owner_of = owner_of  # type: ignore[method-assign]
+        bench.work(event_body("evt_beta", "customer.updated", {"id": "cus_Beta", "object": "customer"}))
+        return owner_of(account_id)
+
+    bench.accounts.owner_of = raced  # type: ignore[method-assign]
+    bench.work(CREATED)
+    customer = customer_for_account(bench.table, "ACC_ONE")
+    assert customer is not None
+    assert customer.payers == (PAYER, "cus_Beta")
+    assert [row.key for row in bench.table.rows.values() if row.kind == CUSTOMER.kind] == [CUSTOMER.key(customer.id)]
+
+
 def test_an_account_that_is_not_there_is_not_linked(bench: BillingBench) -> None:
     bench.stripe.truth[PAYER] = replace(ACTIVE, account_id="ACC_NOWHERE")
     bench.work(CREATED)
