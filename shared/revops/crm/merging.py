@@ -94,17 +94,17 @@ class MergeLeads:
         values: Mapping[str, str] | None = None,
         *,
         automatic: bool = False,
+        read: Mapping[str, int] | None = None,
     ) -> MergeRecord:
         """The merge that joins the two, also when they were joined before, whichever way round. `values` names, by
-        field, the lead whose value is to stand; otherwise it is the survivor's. Raises NotFound and Forbidden for
-        leads that are not the caller's to read and to change, Refused with the reason, Unavailable while a message to
-        either is on its way."""
+        field, the lead whose value is to stand; otherwise it is the survivor's. `read`: the versions compared. Raises
+        NotFound and Forbidden for leads that are not the caller's to read and to change, Refused with the reason,
+        VersionConflict for one that is not as `read`, Unavailable while a message to either is on its way."""
         for _ in range(_ATTEMPTS):
             survivor, other = (self._allowed(lead_id, call) for lead_id in (survivor_id, other_id))
-            done = self._done(survivor, other)
-            if done is not None:
+            if (done := self._done(survivor, other)) is not None:
                 return done
-            require_mergeable(survivor, other)
+            require_mergeable(survivor, other, read or {})
             theirs = _chosen(values or {}, survivor, other)
             transaction = begin(call, self._clock.now())
             record = self._compose(transaction, survivor, other, theirs, call, automatic=automatic)

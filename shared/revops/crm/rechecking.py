@@ -52,7 +52,7 @@ class RecheckLead:
         self._propose(lead, waiting, pairs, causation_id)
         for each in waiting:
             pair = pairs.get(pair_id(lead.id, each.lead_id))
-            if not (pair and pair.undone) and certain(each, rules) and self._merged(lead, each, rules, causation_id):
+            if not (pair and pair.undone) and certain(each, rules) and self._merged(lead.id, each, rules, causation_id):
                 return
 
     def _pairs(self, lead: Lead, told: tuple[MatchVerdict, ...]) -> list[DuplicatePair]:
@@ -73,11 +73,16 @@ class RecheckLead:
         if transaction.operations:
             commit_update(self._table, transaction, LEADS, lead)
 
-    def _merged(self, lead: Lead, told: MatchVerdict, rules: MatchRules, causation_id: str) -> bool:
+    def _merged(self, lead_id: str, told: MatchVerdict, rules: MatchRules, causation_id: str) -> bool:
         """Whether the two are one now. The one that was there first survives, unless only the other was converted. It
-        is the sender of the later one who has to be known: that one's data goes to the other."""
-        other = LEADS.get(self._table, told.lead_id)
-        if other is None:
+        is the sender of the later one who has to be known: that one's data goes to the other. They are compared as they
+        stand, for what was told of them may be of data that somebody corrected since; the merge is of just these
+        versions."""
+        lead, other = LEADS.get(self._table, lead_id), LEADS.get(self._table, told.lead_id)
+        if lead is None or other is None:
+            return False
+        found = lookalikes(self._table, features_of(lead), rules, but=lead.id, consistent=True)
+        if not any(each.lead_id == other.id and certain(each, rules) for each in found):
             return False
         older, newer = sorted((lead, other), key=lambda each: (each.created_at, each.id))
         if newer.channel not in rules.auto_merge_channels:
@@ -85,7 +90,8 @@ class RecheckLead:
         if newer.status is LeadStatus.CONVERTED:
             older, newer = newer, older
         try:
-            self._merge(older.id, newer.id, system_call("recheck_lead", causation_id), automatic=True)
+            read = {lead.id: lead.version, other.id: other.version}
+            self._merge(older.id, newer.id, system_call("recheck_lead", causation_id), automatic=True, read=read)
         except Refused:
             return False  # it waits in the list, where somebody sees what stands in the way
         return True

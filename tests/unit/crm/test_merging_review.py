@@ -49,6 +49,12 @@ class Desk:
     def now(self, lead: Lead) -> Lead:
         return LEADS.require(self.table, lead.id)
 
+    def change(self, lead: Lead, **fields: Any) -> None:
+        """Somebody corrects what is known of a lead."""
+        transaction = begin(CALL, self.clock.now())
+        LEADS.update(transaction, self.now(lead).revised(self.clock.now(), **fields))
+        self.table.commit(transaction)
+
     def listed(self, call: CallContext = CALL) -> list[Waiting]:
         return self.read.page(25, "", call)[0]
 
@@ -138,6 +144,41 @@ def test_who_is_certain_and_comes_from_a_known_sender_is_merged_by_the_system() 
     assert record.merged_by == "system:recheck_lead"
     assert record.merged.duplicate_check is DuplicateCheck.FAIL
     assert desk.listed() == []
+
+
+OTHER = {"first_name": "Berta", "last_name": "Krause", "company": "Seewind AG", "email": "", "phone": "+49 40 774411"}
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.fault("R19")
+def test_what_was_corrected_since_it_looked_certain_is_not_merged() -> None:
+    desk = Desk()
+    first = desk.lead(phone=CELL)
+    second = desk.submit(submission(**private(phone=CELL)), CALL).lead
+    desk.change(second, **OTHER)
+    desk.recheck(second.id, "late")
+    assert desk.now(second).merged_into == desk.now(first).merged_into == ""
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.fault("R19")
+@pytest.mark.parametrize("commit", [1, 2])
+def test_who_becomes_somebody_else_in_the_moment_of_a_merge_is_not_merged(commit: int) -> None:
+    desk = Desk()
+    first = desk.lead(phone=CELL)
+    second = desk.submit(submission(**private(phone=CELL)), CALL).lead
+    commits = [0]
+
+    def correct(_: Transaction) -> None:
+        commits[0] += 1
+        if commits[0] == commit:
+            desk.table.before_commit = lambda _: None
+            desk.change(first, **OTHER)
+
+    desk.table.before_commit = correct
+    desk.recheck(second.id, "event")
+    assert commits == [commit]
+    assert desk.now(second).merged_into == desk.now(first).merged_into == ""
 
 
 @pytest.mark.mission("CAP-1", "CAP-11")

@@ -4,13 +4,13 @@ Nothing is lost: what the survivor lacks it gets, what differs is told with both
 does. Pure functions over leads and consent records.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from revops.crm.consent import Consent, ConsentRecord
 from revops.crm.model import Channel, Lead, LeadStatus, Value
-from revops.kernel import Refused
+from revops.kernel import Refused, VersionConflict
 
 CHOSEN = (
     "first_name", "last_name", "company", "email", "phone", "country", "interest_product", "budget_range",
@@ -35,13 +35,16 @@ class Difference(Value):
     other: str
 
 
-def require_mergeable(survivor: Lead, other: Lead) -> None:
-    """Raises Refused, saying why these two are not merged this way round."""
+def require_mergeable(survivor: Lead, other: Lead, read: Mapping[str, int]) -> None:
+    """Raises Refused, saying why these two are not merged this way round, and VersionConflict for one that is not as it
+    was `read` (versions by id)."""
     if survivor.id == other.id:
         raise Refused("a lead is not merged with itself")
     for lead in (survivor, other):
         if lead.merged_into:
             raise Refused(f"lead {lead.id} was merged already", {"merged_into": lead.merged_into})
+        if lead.version != read.get(lead.id, lead.version):
+            raise VersionConflict(f"lead {lead.id} was changed since it was compared", lead.version)
     if other.status is LeadStatus.CONVERTED:
         both = survivor.status is LeadStatus.CONVERTED
         way = "undo one conversion first" if both else "let it survive"
