@@ -8,7 +8,7 @@ from revops.kernel import CallContext, Clock, IdFactory
 from revops.settings import SettingsReader
 from revops.sync.exchange import (
     ATTEMPTS,
-    link_once,
+    link_as_found,
     nothing_new,
     record_clashes,
     take_over,
@@ -175,7 +175,7 @@ class ConvergeContact:
             synced_at=now,
         )
         write_state(transaction, after)
-        link_once(self._table, transaction, remote.id, person.person_id)
+        link_as_found(self._table, transaction, remote.id, person.person_id)
         record_clashes(transaction, self._ids, merged.clashes, person.person_id, remote.id, now)
         dirty = bool(merged.send) or not after.identified
         if dirty:

@@ -71,6 +71,13 @@ def link_once(table: Table, transaction: Transaction, remote_id: str, person_id:
     return holder in (None, person_id)
 
 
+def link_as_found(table: Table, transaction: Transaction, remote_id: str, person_id: str) -> None:
+    """Adds the link, unless it stands, of a contact that was found to be nobody else's. Should it have become another
+    person's since, the commit fails, and all of it is looked at again."""
+    if linked_person(table, remote_id) != person_id:
+        link(transaction, remote_id, person_id)
+
+
 def nothing_new(fields: HubspotFields, state: SyncState, remote: RemoteContact) -> bool:
     """Whether a contact shows only what was agreed or what is being written to it right now."""
     sending = state.sending.values if state.sending else {}

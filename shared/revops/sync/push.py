@@ -17,6 +17,7 @@ from revops.sync.exchange import (
     ATTEMPTS,
     as_agreed,
     lease_until,
+    link_as_found,
     link_once,
     outstanding,
     record_clashes,
@@ -181,7 +182,7 @@ class PushPerson:
         write_state(transaction, leased)
         record_clashes(transaction, self._ids, merged.clashes, person.person_id, there.id, now)
         if there.id:
-            link_once(self._table, transaction, there.id, person.person_id)
+            link_as_found(self._table, transaction, there.id, person.person_id)
         if not write and mark.is_dirty:
             write_mark(transaction, mark, due_at=None)
         self._commit(transaction)

@@ -1,6 +1,7 @@
 """People and contacts, both ways: each rule of HUB-1…4 on its own."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,10 @@ from revops.kernel import Unavailable
 from revops.sync import HubspotFields, Pushed, conflicts_of, dirty_marks, mark_dirty, read_log
 from revops.sync.exchange import sync_call
 from revops.sync.fields import FieldMap, Rule
-from revops.sync.model import IDENTITY, DirtyMark
+from revops.sync.model import IDENTITY, DirtyMark, PersonSnapshot
 from revops.sync.ports import OutcomeUnknown, RateLimited, RemoteRefused
-from revops.sync.store import linked_person, read_mark, read_state
+from revops.sync.store import link, linked_person, read_mark, read_state
+from revops.table import begin
 from tests.unit.sync.fakes import World
 
 ANN = "PER_ANN"
@@ -166,6 +168,31 @@ def test_a_contact_with_a_known_email_is_adopted_from_either_end() -> None:
         assert world.hubspot.records[identifier]["jobtitle"] == "CEO"
         assert world.people.lead(ANN).phone == "+449"
         assert [c.field for c in conflicts_of(world.table, ANN)] == ["phone"]
+
+
+@pytest.mark.mission("HUB-3")
+@pytest.mark.fault("R18")
+@pytest.mark.parametrize("inbound", [True, False])
+def test_a_contact_that_becomes_somebody_elses_in_that_moment_is_not_adopted(inbound: bool) -> None:
+    world = _world()
+    world.people.add("PER_BOB", world.clock.now(), first_name="Bob", email="bob@example.com")
+    identifier = world.hubspot.create(email="ann@example.com", firstname="Ann", phone="+449", jobtitle="CEO")
+    if not inbound:
+        world.hubspot.rung.clear()
+    update = world.people.update
+
+    def raced(*said: Any) -> PersonSnapshot:
+        world.people.update = update  # type: ignore[method-assign]
+        transaction = begin(sync_call(), world.clock.now())
+        link(transaction, identifier, "PER_BOB")
+        world.table.commit(transaction)
+        return update(*said)
+
+    world.people.update = raced  # type: ignore[method-assign]
+    world.settle()
+    assert linked_person(world.table, identifier) == "PER_BOB"
+    assert read_state(world.table, ANN).remote_id != identifier
+    assert world.people.lead(ANN).phone == "+441"
 
 
 @pytest.mark.mission("HUB-3")
