@@ -127,6 +127,37 @@ def test_a_paid_subscription_credit_notes_and_a_refund_in_the_books(deployment: 
     assert (deployment.invoice(made.id).status, deployment.balance()) == ("Paid", 0)
 
 
+def test_money_that_was_wired_is_one_payment_whenever_it_is_looked_at(deployment: Deployment) -> None:
+    """What arrives settles the invoice by itself; what is left over waits, and is no payment."""
+    customer = deployment.customer()
+    price = {"currency": "eur", "unit_amount": 4900, "recurring": {"interval": "month"}, "product_data": {"name": "S"}}
+    transfer = {"type": "eu_bank_transfer", "eu_bank_transfer": {"country": "DE"}}
+    balance = {"funding_type": "bank_transfer", "bank_transfer": transfer}
+    subscription = deployment.api.subscriptions.create(
+        {
+            "customer": customer,
+            "items": [{"price": deployment.api.prices.create(price).id, "quantity": 2}],
+            "collection_method": "send_invoice",
+            "days_until_due": 30,
+            "payment_settings": {
+                "payment_method_types": ["customer_balance"],
+                "payment_method_options": {"customer_balance": balance},
+            },
+        }
+    )
+    sent = str(subscription.latest_invoice)
+    deployment.api.invoices.finalize_invoice(sent)
+    deployment.mirror(customer, WORKER)
+    assert (deployment.invoice(sent).remaining, deployment.balance()) == (9_800, 9_800)
+    wired: Any = deployment.api.test_helpers.customers.fund_cash_balance
+    wired(customer, {"amount": 10_000, "currency": "eur"})
+    for _ in range(2):
+        deployment.mirror(customer, WORKER)
+        (payment,) = deployment.read.payments(ACCOUNT, 10, "", FINANCE).records
+        assert (payment.method, payment.amount, payment.applied) == ("Wire Transfer", 9_800, 9_800)
+        assert (deployment.invoice(sent).status, deployment.balance()) == ("Paid", 0)
+
+
 @pytest.mark.parametrize(("evidence", "owed"), [("winning_evidence", 0), ("losing_evidence", 9_800)])
 def test_a_payment_that_the_bank_took_back(deployment: Deployment, evidence: str, owed: int) -> None:
     customer = deployment.customer("pm_card_createDispute")

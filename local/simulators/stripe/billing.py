@@ -1,6 +1,7 @@
 """The life of an invoice: built as a draft, finalised, collected, paid or failed, and what that does to its
 subscription and customer."""
 
+from collections.abc import Callable
 from typing import Any
 
 from local.simulators.stripe import payments
@@ -12,6 +13,9 @@ from local.simulators.stripe.payment_methods import resolve_method
 DAY = 86_400
 DRAFT_SECONDS = 3_600
 _RETRY_DAYS = (3, 5, 7)
+
+on_open: list[Callable[[Context, Object], None]] = []
+"""What follows when a finalised invoice waits to be paid."""
 
 
 def new_invoice(
@@ -76,7 +80,7 @@ def new_invoice(
         "number": None,
         "on_behalf_of": None,
         "parent": None,
-        "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
+        "payment_settings": payment_settings({}),
         "period_end": period[1],
         "period_start": period[0],
         "post_payment_credit_notes_amount": 0,
@@ -107,6 +111,12 @@ def new_invoice(
     invoice["lines"]["url"] = f"/v1/invoices/{invoice['id']}/lines"
     set_lines(ctx, invoice, lines)
     return invoice
+
+
+def payment_settings(sent: Object) -> Object:
+    """How an invoice may be paid."""
+    names = ("default_mandate", "payment_method_options", "payment_method_types")
+    return {name: sent.get(name) or None for name in names}
 
 
 def keep_customer(ctx: Context, customer: Object) -> Object:
@@ -174,6 +184,8 @@ def finalize(ctx: Context, invoice: Object) -> None:
         mark_paid(ctx, invoice)
         return
     _request_payment(ctx, invoice)
+    for follow in on_open:
+        follow(ctx, invoice)
 
 
 def _refresh_usage(ctx: Context, invoice: Object, subscription: Object) -> None:
@@ -187,7 +199,12 @@ def _refresh_usage(ctx: Context, invoice: Object, subscription: Object) -> None:
 
 def _request_payment(ctx: Context, invoice: Object) -> None:
     intent = payments.new_intent(
-        ctx, invoice["amount_due"], invoice["currency"], invoice["customer"], _invoice=invoice["id"]
+        ctx,
+        invoice["amount_due"],
+        invoice["currency"],
+        invoice["customer"],
+        payment_method_types=list(invoice["payment_settings"]["payment_method_types"] or ["card"]),
+        _invoice=invoice["id"],
     )
     payment: Object = {
         "id": ctx.new_id("inpay_"),

@@ -8,6 +8,7 @@ from local.simulators.stripe.forms import Params, integer
 from local.simulators.stripe.payment_methods import attach, new_card, resolve_method
 from local.simulators.stripe.query import in_range, page
 from local.simulators.stripe.subscriptions import cancel_now
+from local.simulators.stripe.wires import choose_mode
 
 _TEXTS = ("description", "email", "name", "phone", "business_name", "individual_name")
 
@@ -67,6 +68,8 @@ def _apply(ctx: Context, customer: Object, params: Params) -> None:
         if name in params:
             customer[name] = _completed(name, params[name])
     customer["metadata"] = merge_metadata(customer["metadata"], params.get("metadata"))
+    if mode := ((params.get("cash_balance") or {}).get("settings") or {}).get("reconciliation_mode"):
+        choose_mode(ctx, customer["id"], mode)
     sent = params.get("payment_method")
     method = attach(ctx, resolve_method(ctx, sent), customer["id"]) if sent else None
     if params.get("source"):

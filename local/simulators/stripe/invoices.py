@@ -49,6 +49,8 @@ def create_invoice(ctx: Context, params: Params) -> Object:
         "metadata": merge_metadata({}, params.get("metadata")),
         "_days_until_due": integer(params.get("days_until_due"), 30),
     }
+    if sent := params.get("payment_settings"):
+        fields["payment_settings"] = billing.payment_settings(sent)
     if subscription is None:
         invoice = billing.new_invoice(ctx, customer, currency, lines, (ctx.now, ctx.now), **fields)
     else:
@@ -64,6 +66,8 @@ def update_invoice(ctx: Context, params: Params, invoice: str) -> Object:
     for name in ("description", "footer", "default_payment_method"):
         if name in params:
             held[name] = params[name] or None
+    if params.get("payment_settings"):
+        held["payment_settings"] = billing.payment_settings({**held["payment_settings"], **params["payment_settings"]})
     if "auto_advance" in params:
         held["auto_advance"] = boolean(params["auto_advance"])
         if held["status"] == "draft":

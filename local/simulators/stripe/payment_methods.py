@@ -28,6 +28,7 @@ def _declining(code: str, decline_code: str | None, message: str, last4: str) ->
     return Behaviour(last4=last4, decline=(code, decline_code, message), attaches=False)
 
 
+_BALANCE = "customer balance"
 _GENERIC = ("card_declined", "generic_decline", _REFUSED)
 BEHAVIOURS: dict[str, Behaviour] = {
     "visa": Behaviour(),
@@ -61,6 +62,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "threeDSecure2Required": Behaviour(last4="3220", needs_action=True),
     "usBankAccount_success": Behaviour(type="us_bank_account", last4="6789", settles_later=True),
     "usBankAccount": Behaviour(type="us_bank_account", last4="6789", settles_later=True),
+    _BALANCE: Behaviour(type="customer_balance"),
 }
 _NUMBERS = {
     "4242424242424242": "visa",
@@ -127,6 +129,8 @@ def _new_method(ctx: Context, name: str, billing_details: Params | None = None) 
             "three_d_secure_usage": {"supported": True},
             "wallet": None,
         }
+    elif behaviour.type == "customer_balance":
+        method["customer_balance"] = {}
     else:
         method["us_bank_account"] = {
             "account_holder_type": "company",
@@ -137,6 +141,11 @@ def _new_method(ctx: Context, name: str, billing_details: Params | None = None) 
             "routing_number": "110000000",
         }
     return ctx.save(method)
+
+
+def balance_method(ctx: Context) -> Object:
+    """What a payment out of a customer's cash balance is made with; nobody can attach it."""
+    return _new_method(ctx, _BALANCE)
 
 
 def resolve_method(ctx: Context, id_: str, param: str = "payment_method") -> Object:
@@ -156,6 +165,8 @@ def attach(ctx: Context, method: Object, customer: str) -> Object:
         message = "The payment method you provided has already been attached to a customer."
         raise invalid(message, "payment_method", "payment_method_unexpected_state")
     behaviour = behaviour_of(method)
+    if behaviour.type == "customer_balance":
+        raise invalid("Payment methods of type customer_balance cannot be attached to a customer.", "payment_method")
     if behaviour.decline and not behaviour.attaches:
         raise declined(*behaviour.decline)
     method["customer"] = customer

@@ -16,7 +16,8 @@ on_success: list[Callable[[Context, Object], None]] = []
 on_failure: list[Callable[[Context, Object], None]] = []
 """What follows when charging an intent was refused."""
 
-_CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
+CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
+"""States in which an intent waits for something to pay it."""
 
 
 def new_intent(ctx: Context, amount: int, currency: str, customer: str | None, **more: Any) -> Object:
@@ -141,6 +142,8 @@ def _charge(
             "last4": behaviour.last4,
             "network": behaviour.brand,
         }
+    elif behaviour.type == "customer_balance":
+        details["customer_balance"] = {}
     blank = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     billing = {"address": blank, "email": None, "name": None, "phone": None, "tax_id": None}
     return {
@@ -252,7 +255,7 @@ def _confirm(ctx: Context, intent: Object, method: Object | None, params: Params
 def confirm_payment_intent(ctx: Context, params: Params, intent: str) -> Object:
     """Confirm with the intent's payment method or the one sent."""
     held = ctx.get("payment_intent", intent, "intent")
-    if held["status"] not in _CONFIRMABLE:
+    if held["status"] not in CONFIRMABLE:
         raise _unexpected(held, "confirm")
     _confirm(ctx, held, _method_for(ctx, held, params), params)
     return held
@@ -277,7 +280,7 @@ def capture_payment_intent(ctx: Context, params: Params, intent: str) -> Object:
 def cancel_payment_intent(ctx: Context, params: Params, intent: str) -> Object:
     """Cancel an intent that has not taken money."""
     held = ctx.get("payment_intent", intent, "intent")
-    if held["status"] not in (*_CONFIRMABLE, "requires_capture"):
+    if held["status"] not in (*CONFIRMABLE, "requires_capture"):
         raise _unexpected(held, "cancel")
     cancel_intent(ctx, held, params.get("cancellation_reason"))
     return held

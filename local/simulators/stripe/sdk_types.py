@@ -25,7 +25,7 @@ from typing_extensions import is_typeddict
 from local.simulators.stripe.context import Object
 
 _METHOD = re.compile(r"\n    def (?P<name>\w+)\((?P<body>.*?)(?=\n    (?:async )?def |\Z)", re.DOTALL)
-_PARAMS = re.compile(r'params: (?:Optional\[)?"(\w+)"')
+_PARAMS = re.compile(r'params: (?:Optional\[\s*)?"(\w+)"')
 _RETURNS = re.compile(r'\) -> "([^"]+)"')
 _REQUEST = re.compile(r'_request\(\s*"(\w+)",\s*"([^"]+)"')
 _IMPORT = re.compile(r"from (stripe[\w.]*) import \(?\s*([\w\s,]+?)\s*\)?\n")

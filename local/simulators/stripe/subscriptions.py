@@ -41,6 +41,7 @@ def subscription_invoice(ctx: Context, subscription: Object, lines: list[Object]
         collection_method=subscription["collection_method"],
         default_payment_method=None,
         discounts=list(subscription["discounts"]),
+        payment_settings=_payment_settings(subscription),
         parent={
             "quote_details": None,
             "subscription_details": {
@@ -52,6 +53,13 @@ def subscription_invoice(ctx: Context, subscription: Object, lines: list[Object]
         _days_until_due=subscription["days_until_due"] or 30,
         **more,
     )
+
+
+def _payment_settings(subscription: Object) -> Object:
+    """Those of its invoices, which have no options for cards in common with it."""
+    settings = subscription["payment_settings"]
+    options = {name: held for name, held in (settings["payment_method_options"] or {}).items() if name != "card"}
+    return billing.payment_settings(settings | {"payment_method_options": options})
 
 
 @routes("POST", "/v1/subscriptions")
