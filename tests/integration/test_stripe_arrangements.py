@@ -215,3 +215,16 @@ def test_a_schedule_that_comes_between_look_and_act_is_released(
     assert (standing.ends_at is not None) is (mode is Mode.PERIOD_END)
     held = shop.v1.subscriptions.retrieve(subscription)
     assert (held.schedule, held.cancel_at_period_end) == (None, mode is Mode.PERIOD_END)
+
+
+@pytest.mark.mission("STR-1", "STR-3")
+def test_a_renewal_is_heard_of_before_it_comes(shop: Shop, simulator: RunningSimulator) -> None:
+    """The event's invoice has no id: the subscription and the period say what it is about."""
+    subscription = shop.subscribe()
+    ends = shop.v1.subscriptions.retrieve(subscription).items.data[0].current_period_end
+    now = simulator.control("GET", "clock")["now"]
+    simulator.control("POST", "clock", {"advance_seconds": ends - now - 6 * 86_400})
+    assert "invoice.upcoming" in shop.hear()
+    told = shop.told()["invoice_upcoming"]
+    assert (told["subscription_id"], told["amount"]) == (subscription, {"minor": 4900, "currency": "EUR"})
+    assert datetime.fromisoformat(told["due_at"]).timestamp() == ends + 3_600

@@ -9,6 +9,8 @@ dunning_days     days between tries of a failed renewal ([3, 5, 7])
 dunning_end      what follows the last try: cancel, unpaid or past_due ("cancel")
 test_clock_seconds
                  real seconds in which an advance of a test clock comes to its end (1)
+upcoming_days    how long before a renewal it is told of (7; 0 for never)
+will_be_due_days the same before a sent invoice is due (7)
 retry, parallel  how webhooks are sent (see `common.server.run`)
 
 The clock moves with real time and by `POST /_sim/clock`, for a customer with a test clock by that one alone; webhook

@@ -38,12 +38,14 @@ def discounts_for(ctx: Context, sent: Any, customer: str, subscription: str | No
     return kept
 
 
-def still_running(ctx: Context, subscription: Object) -> list[str]:
-    """The subscription's discounts that apply to a renewal: not the used one-time ones, not the expired."""
+def still_running(ctx: Context, subscription: Object, at: int | None = None) -> list[str]:
+    """The subscription's discounts that apply to a renewal now or at a time: not the used one-time ones, not the
+    expired."""
+    moment = ctx.now if at is None else at
     kept = []
     for id_ in subscription["discounts"]:
         discount = ctx.get("discount", id_)
         once = ctx.get("coupon", discount["source"]["coupon"])["duration"] == "once"
-        if not once and (discount["end"] is None or discount["end"] > ctx.now):
+        if not once and (discount["end"] is None or discount["end"] > moment):
             kept.append(id_)
     return kept

@@ -23,6 +23,7 @@ _RESOURCES = (
     *("account", "catalogue", "metering", "payment_methods", "customers", "payments", "setup_intents", "subscriptions"),
     *("changes", "entitlements", "pausing", "invoice_items", "invoices", "schedules", "webhooks"),
     *("disputes", "cash_balance", "credits", "credit_notes", "alerts", "thin", "test_clocks"),
+    "notices",
 )
 for _name in _RESOURCES:
     importlib.import_module(f"local.simulators.stripe.{_name}")

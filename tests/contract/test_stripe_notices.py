@@ -1,0 +1,113 @@
+"""What the Stripe simulator tells ahead of time, seen through the official client."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.contract.stripe_harness import DAY, Bench, fresh, period_of, wait_for
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    bench = Bench(tmp_path_factory.mktemp("stripe"))
+    yield bench
+    bench.stop()
+
+
+@pytest.fixture
+def bench(running: Bench) -> Iterator[Bench]:
+    with fresh(running) as empty:
+        yield empty
+        assert empty.sim("GET", "violations") == []
+
+
+def _told(bench: Bench, type_: str) -> list[dict[str, Any]]:
+    wait_for(lambda: bench.sim("GET", "health")["pending_deliveries"] == 0)
+    return [event["data"]["object"] for event in bench.receiver.events if event["type"] == type_]
+
+
+def test_a_renewal_is_told_of_once_a_period_as_its_preview(bench: Bench) -> None:
+    customer = bench.customer()
+    coupon = bench.client.v1.coupons.create({"percent_off": 10, "duration": "forever"})
+    subscription = bench.subscribe(customer.id, bench.price().id, discounts=[{"coupon": coupon.id}])
+    start, end = period_of(subscription)
+    bench.client.v1.invoice_items.create({"customer": customer.id, "amount": 200, "currency": "gbp"})
+    bench.advance_to(end - 7 * DAY - 60)
+    assert _told(bench, "invoice.upcoming") == []
+    bench.advance(120)
+    (foretold,) = _told(bench, "invoice.upcoming")
+    preview = bench.client.v1.invoices.create_preview({"subscription": subscription.id})
+    assert "id" not in foretold
+    assert (foretold["total"], foretold["amount_due"], foretold["status"]) == (preview.total, 1_530, "draft")
+    assert sorted(line["amount"] for line in foretold["lines"]["data"]) == sorted(one.amount for one in preview.lines)
+    assert foretold["parent"]["subscription_details"]["subscription"] == subscription.id
+    assert (foretold["period_start"], foretold["period_end"]) == (start, end)
+    assert (foretold["billing_reason"], foretold["next_payment_attempt"]) == ("upcoming", end + 3_600)
+    after = bench.client.v1.subscriptions.retrieve(subscription.id)
+    assert period_of(after) == (start, end), "nothing was changed by telling"
+    bench.advance_to(end + 2 * 3_600)
+    assert len(_told(bench, "invoice.upcoming")) == 1
+    assert bench.client.v1.invoices.list({"customer": customer.id}).data[0].total == foretold["total"]
+    bench.advance(31 * DAY)
+    assert len(_told(bench, "invoice.upcoming")) == 2
+
+
+def test_usage_so_far_and_only_what_renews_first_is_in_it(bench: Bench) -> None:
+    customer = bench.customer().id
+    meter = bench.client.v1.billing.meters.create(
+        {"display_name": "Calls", "event_name": "calls", "default_aggregation": {"formula": "sum"}}
+    )
+    metered = {"interval": "month", "usage_type": "metered", "meter": meter.id}
+    calls, seats = bench.price(10, recurring=metered), bench.price(90_000, "year")
+    items: Any = [{"price": calls.id}, {"price": seats.id, "quantity": 1}]
+    made = bench.client.v1.subscriptions.create({"customer": customer, "items": items})
+    payload = {"stripe_customer_id": customer, "value": "30"}
+    bench.client.v1.billing.meter_events.create({"event_name": "calls", "payload": payload})
+    bench.advance_to(period_of(made)[1] - 6 * DAY)
+    (foretold,) = _told(bench, "invoice.upcoming")
+    assert [line["amount"] for line in foretold["lines"]["data"]] == [300]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cancel_at_period_end": True}, {"pause_collection": {"behavior": "void"}}],
+    ids=["it ends", "its collection is paused"],
+)
+def test_no_renewal_is_told_of(bench: Bench, change: Any) -> None:
+    subscription = bench.subscribe(bench.customer().id, bench.price().id)
+    bench.client.v1.subscriptions.update(subscription.id, change)
+    bench.advance_to(period_of(subscription)[1] - DAY)
+    assert _told(bench, "invoice.upcoming") == []
+
+
+def test_a_short_period_begins_too_late_for_a_notice(bench: Bench) -> None:
+    bench.subscribe(bench.customer().id, bench.price(interval="week").id)
+    bench.advance(20 * DAY)
+    assert _told(bench, "invoice.upcoming") == []
+
+
+@pytest.mark.parametrize(("days", "times"), [(30, 1), (7, 0)])
+def test_a_sent_invoice_will_be_due(bench: Bench, days: int, times: int) -> None:
+    customer = bench.customer().id
+    bench.client.v1.invoice_items.create({"customer": customer, "amount": 900, "currency": "gbp"})
+    terms: Any = {"collection_method": "send_invoice", "days_until_due": days}
+    made = bench.client.v1.invoices.create({"customer": customer, "pending_invoice_items_behavior": "include"} | terms)
+    sent = bench.client.v1.invoices.finalize_invoice(made.id)
+    assert sent.due_date
+    bench.advance(max(days - 8, 0) * DAY)
+    assert _told(bench, "invoice.will_be_due") == []
+    bench.advance_to(sent.due_date + DAY)
+    told = _told(bench, "invoice.will_be_due")
+    assert [(one["id"], one["status"], one["amount_remaining"]) for one in told] == [(sent.id, "open", 900)] * times
+    assert len(_told(bench, "invoice.overdue")) == 1
+
+
+def test_a_paid_invoice_will_not_be_due(bench: Bench) -> None:
+    customer = bench.customer().id
+    bench.client.v1.invoice_items.create({"customer": customer, "amount": 900, "currency": "gbp"})
+    terms: Any = {"collection_method": "send_invoice", "days_until_due": 30}
+    made = bench.client.v1.invoices.create({"customer": customer, "pending_invoice_items_behavior": "include"} | terms)
+    bench.client.v1.invoices.pay(made.id)
+    bench.advance(40 * DAY)
+    assert _told(bench, "invoice.will_be_due") == []
