@@ -111,3 +111,74 @@ def test_a_paid_invoice_will_not_be_due(bench: Bench) -> None:
     bench.client.v1.invoices.pay(made.id)
     bench.advance(40 * DAY)
     assert _told(bench, "invoice.will_be_due") == []
+
+
+def _schedule(bench: Bench, customer: str, days: int) -> Any:
+    """A schedule of one phase that begins now and ends after some days."""
+    phase: Any = {
+        "items": [{"price": bench.price().id, "quantity": 1}],
+        "duration": {"interval": "day", "interval_count": days},
+    }
+    return bench.client.v1.subscription_schedules.create(
+        {"customer": customer, "start_date": "now", "phases": [phase], "end_behavior": "release"}
+    )
+
+
+def test_a_schedule_says_once_that_it_expires(bench: Bench) -> None:
+    made = _schedule(bench, bench.customer().id, 30)
+    end = made.phases[0].end_date
+    bench.advance_to(end - 7 * DAY - 60)
+    assert _told(bench, "subscription_schedule.expiring") == []
+    bench.advance(120)
+    (told,) = _told(bench, "subscription_schedule.expiring")
+    assert (told["id"], told["status"]) == (made.id, "active")
+    bench.advance_to(end + DAY)
+    assert len(_told(bench, "subscription_schedule.expiring")) == 1
+    assert bench.client.v1.subscription_schedules.retrieve(made.id).status == "released"
+
+
+def test_a_schedule_whose_end_is_put_off_expires_later(bench: Bench) -> None:
+    made = _schedule(bench, bench.customer().id, 30)
+    bench.advance(25 * DAY)
+    assert len(_told(bench, "subscription_schedule.expiring")) == 1
+    phase: Any = {
+        "items": [{"price": str(made.phases[0].items[0].price), "quantity": 1}],
+        "start_date": made.phases[0].start_date,
+        "end_date": made.phases[0].end_date + 60 * DAY,
+    }
+    bench.client.v1.subscription_schedules.update(made.id, {"phases": [phase]})
+    bench.advance(50 * DAY)
+    assert len(_told(bench, "subscription_schedule.expiring")) == 1
+    bench.advance(9 * DAY)
+    assert len(_told(bench, "subscription_schedule.expiring")) == 2
+
+
+def test_a_schedule_of_a_few_days_begins_too_late_for_a_notice(bench: Bench) -> None:
+    _schedule(bench, bench.customer().id, 5)
+    bench.advance(6 * DAY)
+    assert _told(bench, "subscription_schedule.expiring") == []
+
+
+def test_a_schedule_is_aborted_when_nobody_pays(bench: Bench) -> None:
+    customer = bench.customer()
+    made = _schedule(bench, customer.id, 300)
+    broken = bench.client.v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": customer.id})
+    default: Any = {"invoice_settings": {"default_payment_method": broken.id}}
+    bench.client.v1.customers.update(customer.id, default)
+    bench.advance(40 * DAY)
+    held = bench.client.v1.subscription_schedules.retrieve(made.id, {"expand": ["subscription"]})
+    subscription: Any = held.subscription
+    assert (held.status, subscription.status) == ("canceled", "canceled")
+    assert [one["id"] for one in _told(bench, "subscription_schedule.aborted")] == [made.id]
+    assert _told(bench, "subscription_schedule.canceled") == []
+
+
+def test_a_schedule_is_cancelled_with_its_subscription(bench: Bench) -> None:
+    first, second = (_schedule(bench, bench.customer().id, 300) for _ in range(2))
+    bench.client.v1.subscriptions.cancel(str(first.subscription))
+    bench.client.v1.subscription_schedules.cancel(second.id)
+    assert [one["id"] for one in _told(bench, "subscription_schedule.canceled")] == [first.id, second.id]
+    assert _told(bench, "subscription_schedule.aborted") == []
+    for one in (first, second):
+        assert bench.client.v1.subscription_schedules.retrieve(one.id).status == "canceled"
+        assert bench.client.v1.subscriptions.retrieve(str(one.subscription)).status == "canceled"

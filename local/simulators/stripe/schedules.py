@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from local.simulators.stripe import lifecycle
+from local.simulators.stripe import lifecycle, subscriptions
+from local.simulators.stripe.billing import DAY
 from local.simulators.stripe.changes import change_items
 from local.simulators.stripe.context import Context, Object, changed, merge_metadata, required, routes, snapshot
 from local.simulators.stripe.dates import add_interval
@@ -15,6 +16,7 @@ from local.simulators.stripe.query import in_range, page
 from local.simulators.stripe.subscriptions import ENDED, cancel_now, create_subscription
 
 LIVE = ("not_started", "active")
+_NOTICE = 7 * DAY
 
 
 @routes("POST", "/v1/subscription_schedules")
@@ -252,9 +254,25 @@ def _release(ctx: Context, schedule: Object) -> None:
     ctx.emit("subscription_schedule.released", ctx.save(schedule))
 
 
-def _cancel(ctx: Context, schedule: Object) -> None:
+def _cancel(ctx: Context, schedule: Object, verb: str = "canceled") -> None:
     schedule |= {"status": "canceled", "canceled_at": ctx.now, "current_phase": None}
-    ctx.emit("subscription_schedule.canceled", ctx.save(schedule))
+    ctx.emit(f"subscription_schedule.{verb}", ctx.save(schedule))
+
+
+def _follow(ctx: Context, subscription: Object, reason: str) -> None:
+    """A schedule ends with its subscription; it is aborted where that was cancelled for unpaid invoices."""
+    schedule = ctx.find("subscription_schedule", subscription["schedule"])
+    if schedule is not None and schedule["status"] in LIVE:
+        _cancel(ctx, schedule, "aborted" if reason == "payment_failed" else "canceled")
+
+
+subscriptions.on_cancel.append(_follow)
+
+
+def _expiring(schedule: Object, ctx: Context) -> None:
+    """Say once that the last phase ends soon."""
+    schedule["_expiring"] = schedule["phases"][-1]["end_date"]
+    ctx.emit("subscription_schedule.expiring", ctx.save(schedule))
 
 
 def _due(ctx: Context) -> Iterator[lifecycle.Due]:
@@ -265,6 +283,10 @@ def _due(ctx: Context) -> Iterator[lifecycle.Due]:
             yield schedule["phases"][0]["start_date"], partial(_start, schedule)
         elif schedule["status"] == "active":
             yield schedule["current_phase"]["end_date"], partial(_move_on, schedule)
+            end = schedule["phases"][-1]["end_date"]
+            began = max(schedule["created"], schedule["phases"][0]["start_date"])
+            if schedule.get("_expiring") != end and end - _NOTICE > began:
+                yield end - _NOTICE, partial(_expiring, schedule)
 
 
 lifecycle.more_due.append(_due)
@@ -310,7 +332,8 @@ def cancel_schedule(ctx: Context, params: Params, schedule: str) -> Object:
     subscription = ctx.find("subscription", held["subscription"])
     if subscription is not None and subscription["status"] not in ENDED:
         cancel_now(ctx, subscription, "cancellation_requested")
-    _cancel(ctx, held)
+    if held["status"] in LIVE:
+        _cancel(ctx, held)
     return held
 
 

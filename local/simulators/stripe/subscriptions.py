@@ -1,5 +1,6 @@
 """Subscriptions: creation, reading, cancelling. Updates are in `changes.py`, renewals in `lifecycle.py`."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +25,9 @@ from local.simulators.stripe.query import in_range, page
 
 TRIAL_NOTICE = 3 * billing.DAY
 ENDED = ("canceled", "incomplete_expired")
+
+on_cancel: list[Callable[[Context, Object, str], None]] = []
+"""What follows when a subscription was cancelled for a reason."""
 
 
 def subscription_invoice(ctx: Context, subscription: Object, lines: list[Object], reason: str, **more: Any) -> Object:
@@ -295,6 +299,8 @@ def cancel_now(ctx: Context, subscription: Object, reason: str) -> None:
         if item["_subscription"] == subscription["id"]:
             ctx.store.delete("invoiceitem", item["id"])
     ctx.emit("customer.subscription.deleted", ctx.save(subscription))
+    for follow in on_cancel:
+        follow(ctx, subscription, reason)
 
 
 @routes("DELETE", "/v1/subscriptions/{subscription}")
