@@ -228,3 +228,32 @@ def test_a_renewal_is_heard_of_before_it_comes(shop: Shop, simulator: RunningSim
     told = shop.told()["invoice_upcoming"]
     assert (told["subscription_id"], told["amount"]) == (subscription, {"minor": 4900, "currency": "EUR"})
     assert datetime.fromisoformat(told["due_at"]).timestamp() == ends + 3_600
+
+
+@pytest.mark.mission("STR-1", "STR-3")
+def test_credit_that_an_invoice_takes(shop: Shop, simulator: RunningSimulator) -> None:
+    name = f"tokens_{shop.payer}"
+    meter = shop.v1.billing.meters.create(
+        {"display_name": "Tokens", "event_name": name, "default_aggregation": {"formula": "sum"}}
+    )
+    product = shop.v1.products.create({"name": "Tokens"}).id
+    recurring: Any = {"interval": "month", "usage_type": "metered", "meter": meter.id}
+    price = shop.v1.prices.create({"currency": "eur", "unit_amount": 5, "recurring": recurring, "product": product}).id
+    subscription = shop.v1.subscriptions.create({"customer": shop.payer, "items": [{"price": price}]})
+    amount: Any = {"type": "monetary", "monetary": {"value": 2500, "currency": "eur"}}
+    scope: Any = {"scope": {"price_type": "metered"}}
+    shop.v1.billing.credit_grants.create({"customer": shop.payer, "amount": amount, "applicability_config": scope})
+    payload = {"stripe_customer_id": shop.payer, "value": "60"}
+    shop.v1.billing.meter_events.create({"event_name": name, "payload": payload})
+    shop.hear()
+    ends = subscription.items.data[0].current_period_end
+    now = simulator.control("GET", "clock")["now"]
+    simulator.control("POST", "clock", {"advance_seconds": ends - now + 2 * 3_600})
+    assert "billing.credit_balance_transaction.created" in shop.hear()
+    activity = shop.bench.profile(shop.payer).activity
+    told = [entry.metadata.model_dump(mode="json") for entry in activity if entry.type.value == "credit_moved"]
+    moved = {entry["status"]: entry for entry in told}
+    assert moved.keys() == {"credits_granted", "credits_applied"}
+    assert moved["credits_applied"]["amount"] == {"minor": 300, "currency": "EUR"}
+    invoice = shop.v1.invoices.retrieve(moved["credits_applied"]["invoice_id"])
+    assert (invoice.subtotal, invoice.total, invoice.status) == (300, 0, "paid")

@@ -6,6 +6,7 @@ from typing import Any
 
 from local.simulators.stripe import payments
 from local.simulators.stripe.context import Context, Object, changed, snapshot
+from local.simulators.stripe.drawdown import draw_credit, give_back
 from local.simulators.stripe.errors import StripeError, invalid
 from local.simulators.stripe.lines import Period, apply_discounts, usage_lines
 from local.simulators.stripe.payment_methods import resolve_method
@@ -130,14 +131,27 @@ def set_lines(ctx: Context, invoice: Object, lines: list[Object]) -> None:
         line |= {"invoice": invoice["id"], "discount_amounts": []}
     invoice["lines"] |= {"data": lines, "total_count": len(lines)}
     apply_discounts(ctx, invoice, invoice["discounts"])
+    for line in lines:
+        line["pretax_credit_amounts"] = [entry | {"type": "discount"} for entry in line["discount_amounts"]]
+    _work_out(invoice)
+
+
+def _work_out(invoice: Object) -> None:
+    """Every total, from the lines and what was taken off them: by discounts, by credit."""
+    lines = invoice["lines"]["data"]
+    off: dict[str, Object] = {}
+    for entry in (entry for line in lines for entry in line["pretax_credit_amounts"]):
+        held = off.setdefault(entry[entry["type"]], entry | {"amount": 0})
+        held["amount"] += entry["amount"]
     subtotal = sum(line["amount"] for line in lines)
-    total = subtotal - sum(entry["amount"] for entry in invoice["total_discount_amounts"])
+    total = subtotal - sum(entry["amount"] for entry in off.values())
     due = max(total + invoice["starting_balance"], 0)
     invoice |= {
         "subtotal": subtotal,
         "subtotal_excluding_tax": subtotal,
         "total": total,
         "total_excluding_tax": total,
+        "total_pretax_credit_amounts": list(off.values()),
         "amount_due": due,
         "amount_remaining": due,
     }
@@ -162,6 +176,8 @@ def finalize(ctx: Context, invoice: Object) -> None:
     customer = ctx.party(invoice["customer"])
     invoice["starting_balance"] = customer["balance"]
     set_lines(ctx, invoice, invoice["lines"]["data"])
+    draw_credit(ctx, invoice)
+    _work_out(invoice)
     customer["balance"] = min(customer["balance"] + invoice["total"], 0)
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     customer["next_invoice_sequence"] += 1
@@ -356,6 +372,7 @@ def void(ctx: Context, invoice: Object) -> None:
     invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
     invoice["status_transitions"]["voided_at"] = ctx.now
     _withdraw(ctx, invoice, "void_invoice")
+    give_back(ctx, invoice)
     ctx.emit("invoice.voided", ctx.save(invoice))
     subscription = subscription_of(ctx, invoice)
     behind = subscription is not None and subscription["status"] in ("past_due", "unpaid")

@@ -1,6 +1,11 @@
-"""Billing credit: grants and the movements of the balance they make. Applying credit to invoices is not simulated."""
+"""Billing credit: grants and the movements of the balance they make. How invoices take it is in `drawdown.py`."""
 
+from collections.abc import Iterator
+from functools import partial
+
+from local.simulators.stripe import lifecycle
 from local.simulators.stripe.context import Context, Object, changed, merge_metadata, required, routes, snapshot
+from local.simulators.stripe.drawdown import left_of, move_credit
 from local.simulators.stripe.errors import invalid
 from local.simulators.stripe.forms import Params, integer
 from local.simulators.stripe.query import page
@@ -14,6 +19,7 @@ def create_credit_grant(ctx: Context, params: Params) -> Object:
     if amount.get("type") != "monetary":
         raise invalid("Only monetary amounts are supported.", "amount[type]")
     scope = (params.get("applicability_config") or {}).get("scope") or {}
+    prices = [{"id": ctx.get("price", price["id"])["id"]} for price in scope.get("prices", [])]
     grant: Object = {
         "id": ctx.new_id("credgr_"),
         "object": "billing.credit_grant",
@@ -21,8 +27,8 @@ def create_credit_grant(ctx: Context, params: Params) -> Object:
             "monetary": {"currency": amount["monetary"]["currency"], "value": int(amount["monetary"]["value"])},
             "type": "monetary",
         },
-        "applicability_config": {"scope": {"price_type": scope.get("price_type", "metered")}},
-        "category": params.get("category", "promotional"),
+        "applicability_config": {"scope": {"prices": prices} if prices else {"price_type": "metered"}},
+        "category": params.get("category", "paid"),
         "created": ctx.now,
         "customer": customer["id"],
         "customer_account": None,
@@ -37,25 +43,29 @@ def create_credit_grant(ctx: Context, params: Params) -> Object:
         "voided_at": None,
     }
     ctx.emit("billing.credit_grant.created", ctx.save(grant))
-    _move(ctx, grant, "credit", "credits_granted")
+    move_credit(ctx, grant, "credit", "credits_granted", grant["amount"]["monetary"]["value"])
     return grant
 
 
-def _move(ctx: Context, grant: Object, side: str, kind: str) -> None:
-    moved: Object = {
-        "id": ctx.new_id("cbtxn_"),
-        "object": "billing.credit_balance_transaction",
-        "created": ctx.now,
-        "credit": None,
-        "credit_grant": grant["id"],
-        "debit": None,
-        "effective_at": ctx.now,
-        "livemode": False,
-        "test_clock": ctx.clock_id,
-        "type": side,
-        side: {"amount": grant["amount"], "type": kind},
-    }
-    ctx.emit("billing.credit_balance_transaction.created", ctx.save(moved))
+def _end(ctx: Context, grant: Object, kind: str) -> None:
+    """What is left of a grant goes."""
+    if (left := left_of(ctx, grant)) > 0:
+        move_credit(ctx, grant, "debit", kind, left)
+
+
+def _expired(grant: Object, ctx: Context) -> None:
+    grant["_ended"] = True
+    _end(ctx, ctx.save(grant), "credits_expired")
+
+
+def _due(ctx: Context) -> Iterator[lifecycle.Due]:
+    for grant in ctx.all("billing.credit_grant"):
+        if grant["expires_at"] is not None and grant["voided_at"] is None and not grant.get("_ended"):
+            if ctx.clock_of(grant) == ctx.clock_id:
+                yield grant["expires_at"], partial(_expired, grant)
+
+
+lifecycle.more_due.append(_due)
 
 
 def _change(ctx: Context, id_: str, **changes: object) -> Object:
@@ -80,7 +90,7 @@ def update_credit_grant(ctx: Context, params: Params, id: str) -> Object:
 def void_credit_grant(ctx: Context, params: Params, id: str) -> Object:
     """Take a grant back."""
     grant = _change(ctx, id, voided_at=ctx.now)
-    _move(ctx, grant, "debit", "credits_voided")
+    _end(ctx, grant, "credits_voided")
     return grant
 
 
@@ -88,7 +98,7 @@ def void_credit_grant(ctx: Context, params: Params, id: str) -> Object:
 def expire_credit_grant(ctx: Context, params: Params, id: str) -> Object:
     """End a grant now."""
     grant = _change(ctx, id, expires_at=ctx.now)
-    _move(ctx, grant, "debit", "credits_expired")
+    _expired(grant, ctx)
     return grant
 
 
@@ -115,6 +125,10 @@ def retrieve_credit_balance_transaction(ctx: Context, params: Params, id: str) -
 def list_credit_balance_transactions(ctx: Context, params: Params) -> Object:
     """Movements of a customer's balance."""
     customer = required(params, "customer")
-    granted = {held["id"] for held in ctx.all("billing.credit_grant") if held["customer"] == customer}
+    granted = {
+        held["id"]
+        for held in ctx.all("billing.credit_grant")
+        if held["customer"] == customer and params.get("credit_grant") in (None, held["id"])
+    }
     found = [held for held in ctx.all("billing.credit_balance_transaction") if held["credit_grant"] in granted]
     return page(params, found, "/v1/billing/credit_balance_transactions")
