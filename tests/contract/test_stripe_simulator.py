@@ -228,6 +228,11 @@ def test_webhook_disorder_is_what_was_asked_for(bench: Bench) -> None:
     assert bench.types().count("product.created") == 3
 
 
+def test_the_clock_goes_forward_alone(bench: Bench) -> None:
+    with pytest.raises(AssertionError, match='"send .* a whole number'):
+        bench.sim("POST", "clock", {"advance_seconds": -1})
+
+
 def test_one_customers_webhooks_can_be_dropped_alone(bench: Bench) -> None:
     one, other = bench.customer(), bench.customer()
     bench.sim("POST", "faults", [{"on": "webhook", "do": "drop", "match": {"about": one.id}}])

@@ -31,7 +31,7 @@ _FIELDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class RuleError(ValueError):
     """A rule that cannot be understood, with what would be."""
 

@@ -60,9 +60,9 @@ def _expired(grant: Object, ctx: Context) -> None:
 
 def _due(ctx: Context) -> Iterator[lifecycle.Due]:
     for grant in ctx.all("billing.credit_grant"):
-        if grant["expires_at"] is not None and grant["voided_at"] is None and not grant.get("_ended"):
-            if ctx.clock_of(grant) == ctx.clock_id:
-                yield grant["expires_at"], partial(_expired, grant)
+        ends = grant["expires_at"] is not None and grant["voided_at"] is None and not grant.get("_ended")
+        if ends and ctx.clock_of(grant) == ctx.clock_id:
+            yield grant["expires_at"], partial(_expired, grant)
 
 
 lifecycle.more_due.append(_due)

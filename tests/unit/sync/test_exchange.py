@@ -188,7 +188,7 @@ def test_a_contact_that_becomes_somebody_elses_in_that_moment_is_not_adopted(inb
         world.table.commit(transaction)
         return update(*said)
 
-    world.people.update = raced  # type: ignore[method-assign]
+    world.people.update = raced  # type: ignore[method-assign,assignment]
     world.settle()
     assert linked_person(world.table, identifier) == "PER_BOB"
     assert read_state(world.table, ANN).remote_id != identifier

@@ -1,5 +1,6 @@
 """The caps of an order come into force, and an event told again brings none of an older order back (USE-3)."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,7 @@ CALL = system_call("tests")
 ACCOUNT = "ACC_7ZK3M0Q8W2XR5T9VB1N4C6D8EF"
 
 
-def _terms(usage: list[dict[str, object]]) -> OrderTerms:
+def _terms(usage: Sequence[Mapping[str, object]]) -> OrderTerms:
     said = submission(usage=usage).model_dump()
     agreed = {name: said[name] for name in OrderTerms.model_fields if name in said}
     return OrderTerms.model_validate(agreed | {"list_price": 5900, "renewal_date": "2027-11-20"})

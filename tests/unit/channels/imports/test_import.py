@@ -163,7 +163,7 @@ def test_a_worker_that_fails_lets_go_for_the_message_that_comes_again_at_once(im
         importing.files.write = kept  # type: ignore[method-assign]
         raise Unavailable("the bucket does not answer")
 
-    importing.files.write = refuse  # type: ignore[method-assign]
+    importing.files.write = refuse  # type: ignore[method-assign,assignment]
     with pytest.raises(Unavailable, match="bucket"):
         importing.run(import_id)
     importing.finish(import_id)
