@@ -45,8 +45,9 @@ EXPECTED = {
     "subscription_schedule.released": ("active", "subscription_schedule_ended", 0),
     "subscription_schedule.canceled": ("inactive", "subscription_schedule_ended", 1),
 }
-"""The triggers of consumed events that the CLI has and that can be sent here: those for meters go to a host of Stripe's
-own, and that of an aborted schedule cancels one."""
+"""The triggers of consumed events that the CLI has and that can be sent here. Those for meters go to a host of Stripe's
+own. Those of completed, expiring and aborted schedules cause something else: one is released, one is looked at too
+early, one is cancelled."""
 
 _A_MONTH = ("[items][0][price]=${price:id}", "[duration][interval]=month")
 
