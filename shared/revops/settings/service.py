@@ -67,18 +67,19 @@ class ChangeSettings:
     def read(self, name: str, call: CallContext) -> SettingsView:
         """Raises NotFound, also for those who have no access to settings."""
         self._policy.require_read(call.principal, Resource.SETTINGS, "", f"settings {name}")
-        version, document = self._current(name)
+        record, document = self._current(name)
+        version = record.version if record else 0
         return SettingsView(name=name, version=version, content=document.model_dump(mode="json"))
 
     def plan(self, name: str, content: Mapping[str, Any], call: CallContext) -> SettingsPlan:
         """What applying would change, and what it would have meant for recent history."""
         self._policy.require_read(call.principal, Resource.SETTINGS, "", f"settings {name}")
-        version, current = self._current(name)
+        record, current = self._current(name)
         wanted = self._parse(name, content)
         preview = self._previews.get(name)
         return SettingsPlan(
             name=name,
-            current_version=version,
+            current_version=record.version if record else 0,
             differences=_differences(current, wanted),
             preview=preview(current, wanted) if preview else [],
         )
@@ -87,15 +88,16 @@ class ChangeSettings:
         """Applies a document over the version that was read; the same content again writes nothing."""
         self._policy.require_write(call.principal, Resource.SETTINGS, "", f"settings {name}")
         wanted = self._parse(name, content)
-        stood, current = self._current(name)
+        before, current = self._current(name)
+        stood = before.version if before else 0
         if stood and not _differences(current, wanted):
             return SettingsView(name=name, version=stood, content=current.model_dump(mode="json"))
         if stood != version:
             raise VersionConflict(f"settings {name} were changed by someone else", stood)
         now, document = self._clock.now(), wanted.model_dump(mode="json")
         transaction = begin(call, now)
-        if stood:
-            record = SETTINGS.require(self._table, name).revised(now, content=document)
+        if before is not None:
+            record = before.revised(now, content=document)
             SETTINGS.update(transaction, record)
         else:
             record = SettingsRecord(id=name, created_at=now, modified_at=now, content=document)
@@ -106,17 +108,18 @@ class ChangeSettings:
             raise VersionConflict(f"settings {name} were changed by someone else") from error
         return SettingsView(name=name, version=record.version, content=document)
 
-    def _current(self, name: str) -> tuple[int, SettingsDocument]:
+    def _current(self, name: str) -> tuple[SettingsRecord | None, SettingsDocument]:
+        """What was applied last, and what holds by it."""
         kind = self._documents.get(name)
         if kind is None:
             raise NotFound("settings document", name)
         record = SETTINGS.get(self._table, name)
         if record is None:
-            return 0, kind()
+            return None, kind()
         try:
-            return record.version, kind.applied(record.content)
+            return record, kind.applied(record.content)
         except ValidationError:  # of another release: what is applied next is compared with the defaults
-            return record.version, kind()
+            return record, kind()
 
     def _parse(self, name: str, content: Mapping[str, Any]) -> SettingsDocument:
         try:

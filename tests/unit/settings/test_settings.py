@@ -34,9 +34,9 @@ class Desk:
     """One document, and what its preview was asked."""
 
     def __init__(self) -> None:
-        self.table = MemoryTable()
+        self.table, self.clock = MemoryTable(), ManualClock()
         self.previewed: list[tuple[Any, Any]] = []
-        self.change = ChangeSettings(self.table, ManualClock(), Policy(), {"limits": Limits}, {"limits": self._preview})
+        self.change = ChangeSettings(self.table, self.clock, Policy(), {"limits": Limits}, {"limits": self._preview})
 
     def _preview(self, current: SettingsDocument, wanted: SettingsDocument) -> list[str]:
         self.previewed.append((current, wanted))
@@ -78,6 +78,22 @@ def test_the_same_content_again_writes_nothing_whatever_version_is_named(desk: D
     for version in (0, 1, 5):
         assert desk.change.apply("limits", {"names": ["a"], "most": 7}, version, ADMIN).version == 1
     assert len(desk.table.changes) == written
+
+
+@pytest.mark.fault("R19")
+def test_what_somebody_applies_between_look_and_write_is_not_overwritten(desk: Desk) -> None:
+    desk.change.apply("limits", {"most": 7}, 0, ADMIN)
+    now = desk.clock.now
+
+    def meanwhile() -> datetime:
+        desk.clock.now = now  # type: ignore[method-assign]
+        desk.change.apply("limits", {"most": 99}, 1, ADMIN)
+        return now()
+
+    desk.clock.now = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(VersionConflict):
+        desk.change.apply("limits", {"most": 8}, 1, ADMIN)
+    assert desk.change.read("limits", ADMIN).content["most"] == 99
 
 
 @pytest.mark.fault("R19")
