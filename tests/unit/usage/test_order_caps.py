@@ -37,8 +37,7 @@ class Desk:
         self, number: int, included: int | None, status: OrderStatus = OrderStatus.ACTIVE, amends: str = ""
     ) -> str:
         signed = self.clock.now() + timedelta(days=number)
-        usage = [{"meter": "Pooled", "monthly_cap": included, "overage_price": "0.015"}]
-        usage = usage if included is not None else []
+        line: dict[str, object] = {"meter": "Pooled", "monthly_cap": included, "overage_price": "0.015"}
         order = OrderForm(
             id=f"ORD_{number}",
             created_at=signed,
@@ -49,7 +48,7 @@ class Desk:
             opportunity_id="OPP_1",
             opened_opportunity=True,
             owner_id="rep",
-            terms=_terms(usage),
+            terms=_terms([] if included is None else [line]),
             kind=OrderKind.AMENDMENT if amends else OrderKind.NEW,
             amends=amends,
             signature=Signature(
