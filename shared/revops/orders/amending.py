@@ -127,7 +127,7 @@ def changed_terms(base: OrderForm, wanted: ChangeSubmission, listed: Mapping[Pla
         if price is None:
             raise Invalid.field("list_price", "required", f"{fields['plan']} has no list price here", "minor units")
         fields["list_price"] = price
-    _set_dates(fields, base.terms, wanted)
+    _set_dates(fields, base, wanted)
     try:
         terms = OrderTerms.model_validate(fields)
     except ValidationError as error:
@@ -136,9 +136,9 @@ def changed_terms(base: OrderForm, wanted: ChangeSubmission, listed: Mapping[Pla
     return terms
 
 
-def _set_dates(fields: dict[str, Any], base: OrderTerms, wanted: ChangeSubmission) -> None:
+def _set_dates(fields: dict[str, Any], base: OrderForm, wanted: ChangeSubmission) -> None:
     if wanted.kind is OrderKind.RENEWAL:
-        fields["start_date"] = wanted.start_date or base.renewal_date
+        fields["start_date"] = wanted.start_date or base.terms.renewal_date
         fields["renewal_date"] = wanted.renewal_date or add_months(fields["start_date"], fields["term_months"])
         return
     if wanted.start_date is None:

@@ -117,12 +117,12 @@ class ResumeOrder:
         moved = move(transaction, order, to, Step.RESUME, call, now, started_at=now, reason=reason, **changes)
         return commit_move(self._table, transaction, moved)
 
-    def _require_acceptable(self, order: OrderForm, terms: OrderTerms, now: datetime) -> OrderTerms | None:
-        """The terms that a change of a live order starts from. Raises Invalid for terms that nobody can approve."""
+    def _require_acceptable(self, order: OrderForm, terms: OrderTerms, now: datetime) -> OrderForm | None:
+        """The order that a change of a live order starts from. Raises Invalid for terms that nobody can approve."""
         require_acceptable(terms, self._settings.read(PlanCatalogue), now.date())
-        base = ORDERS.require(self._table, order.amends).terms if order.amends else None
+        base = ORDERS.require(self._table, order.amends) if order.amends else None
         if base is not None:
-            require_fit(base, terms)
+            require_fit(base.terms, terms)
         return base
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from revops.orders.model import OrderKind, OrderTerms
+from revops.orders.model import OrderForm, OrderKind, OrderTerms
 from revops.orders.policies.compliance import ComplianceRules
 from revops.orders.policies.pricing import PlanCatalogue
 from revops.orders.policies.review import ReviewRules, Standards, review
@@ -17,9 +17,9 @@ class FindOdd:
         self._settings = settings
 
     def __call__(
-        self, terms: OrderTerms, now: datetime, kind: OrderKind = OrderKind.NEW, base: OrderTerms | None = None
+        self, terms: OrderTerms, now: datetime, kind: OrderKind = OrderKind.NEW, base: OrderForm | None = None
     ) -> tuple[Finding, ...]:
-        """Everything that is not standard; `base` are the terms that an amendment or renewal changes."""
+        """Everything that is not standard; `base` is the order that an amendment or renewal changes."""
         read = self._settings.read
         standards = Standards(read(ReviewRules), read(PlanCatalogue), read(ComplianceRules), now.date())
         return review(terms, standards, kind, base)

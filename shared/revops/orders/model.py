@@ -301,7 +301,8 @@ class Block(_Part):
 class OrderForm(Entity):
     """One order form. `status_since` is when the present status began, `attempt` counts workflow executions, `revision`
     the versions of its terms. An amendment or renewal names in `amends` the order it changes; its terms hold from their
-    `start_date` on. `opportunity_id` is empty for a change that is no deal."""
+    `start_date` on. `opportunity_id` is empty for a change that is no deal. `day_of_month` is the day that terms of the
+    contract end on where the month has it, as an amendment has it from the order it changes; 0: the day these began."""
 
     kind: OrderKind = OrderKind.NEW
     amends: str = ""
@@ -313,6 +314,7 @@ class OrderForm(Entity):
     opened_opportunity: bool
     owner_id: str
     terms: OrderTerms
+    day_of_month: int = 0
     revision: int = 1
     revised_at: AwareDatetime | None = None
     revised_by: str = ""

@@ -12,7 +12,7 @@ from revops.orders.amending import ChangeSubmission, added_value, changed_terms,
 from revops.orders.findings import FindOdd
 from revops.orders.model import Address, OrderForm, OrderKind, OrderSubmission, OrderTerms, Step, StepRecord
 from revops.orders.policies.pricing import PlanCatalogue, contract_value
-from revops.orders.policies.terms import require_acceptable
+from revops.orders.policies.terms import renewal_day, require_acceptable
 from revops.orders.ports import AccountRef, CrmRecords, NewAccount, NewOpportunity
 from revops.orders.reviews import Review
 from revops.orders.store import ORDERS, add_step
@@ -152,12 +152,13 @@ class SubmitOrder:
             opened_opportunity=deal is not None,
             owner_id=call.principal.id,
             terms=terms,
-            review=self._warned(terms, now, submission.kind, before.terms),
+            day_of_month=renewal_day(before) if submission.kind is OrderKind.AMENDMENT else 0,
+            review=self._warned(terms, now, submission.kind, before),
         )
         return _added(transaction, order)
 
     def _warned(
-        self, terms: OrderTerms, now: datetime, kind: OrderKind = OrderKind.NEW, base: OrderTerms | None = None
+        self, terms: OrderTerms, now: datetime, kind: OrderKind = OrderKind.NEW, base: OrderForm | None = None
     ) -> Review:
         """What is told at once: it holds nothing up now, and will later."""
         return Review(findings=tuple(each for each in self._find(terms, now, kind, base) if not each.needs_approval))

@@ -253,6 +253,18 @@ def test_an_amendment_ends_with_the_term_it_falls_into_counted_from_the_day_of_t
     assert change(desk, base, seats=60, start_date=day).terms.renewal_date == date.fromisoformat(ends)
 
 
+@pytest.mark.fault("R25")
+def test_an_amendment_of_an_amendment_is_counted_from_the_day_of_the_contract_too(desk: Desk) -> None:
+    base = live(desk, start_date="2026-10-31", term_months=1)
+    first = signed(desk, change(desk, base, seats=60, start_date="2026-11-20"))
+    assert (first.status, first.terms.renewal_date) == (OrderStatus.ACTIVE, date(2026, 11, 30))
+    second = change(desk, first, seats=70, start_date="2027-01-15")
+    assert second.terms.renewal_date == date(2027, 1, 31)
+    assert [each.field for each in second.review.findings] == []
+    desk.run_until_it_waits(second.id)
+    assert [each.rule for each in desk.order(second.id).review.findings if each.field == "renewal_date"] == []
+
+
 @pytest.mark.fault("S13")
 @pytest.mark.parametrize("kind", ["Amendment", "Renewal"])
 @pytest.mark.parametrize("field", ["start_date", "renewal_date"])

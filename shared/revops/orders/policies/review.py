@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from revops.kernel import Role, add_months
 from revops.kernel.money import Rate
-from revops.orders.model import OrderKind, OrderTerms, PaymentMethod, Plan
+from revops.orders.model import OrderForm, OrderKind, OrderTerms, PaymentMethod, Plan
 from revops.orders.policies.collection import uncollectable
 from revops.orders.policies.compliance import ComplianceRules, missing_fields
 from revops.orders.policies.pricing import PlanCatalogue
@@ -94,7 +94,7 @@ def review(
     terms: OrderTerms,
     standards: Standards,
     kind: OrderKind = OrderKind.NEW,
-    base: OrderTerms | None = None,
+    base: OrderForm | None = None,
 ) -> tuple[Finding, ...]:
     """Every rule the form goes beyond; empty means standard. What was as odd in `base` and is left as it was agreed
     there is approved already; another plan at the price of the old one is not."""
@@ -102,13 +102,13 @@ def review(
     found = _odd(terms, standards, amended)
     if amended is None:
         return found
-    agreed = _odd(amended, standards, amended)
+    agreed = _odd(amended.terms, standards, amended)
     return tuple(
-        each for each in found if each not in agreed or getattr(amended, each.field) != getattr(terms, each.field)
+        each for each in found if each not in agreed or getattr(amended.terms, each.field) != getattr(terms, each.field)
     )
 
 
-def _odd(terms: OrderTerms, standards: Standards, amended: OrderTerms | None) -> tuple[Finding, ...]:
+def _odd(terms: OrderTerms, standards: Standards, amended: OrderForm | None) -> tuple[Finding, ...]:
     found = (*_of_plan(terms, standards), *_of_money(terms, standards), *_of_dates(terms, standards, amended))
     warned = standards.rules.warnings
     return tuple(
@@ -170,7 +170,7 @@ def _of_money(terms: OrderTerms, standards: Standards) -> Iterator[Finding]:
             yield _finding("usage_lines", "usage", f"{line.meter} beyond what is included costs nothing")
 
 
-def _of_dates(terms: OrderTerms, standards: Standards, amended: OrderTerms | None) -> Iterator[Finding]:
+def _of_dates(terms: OrderTerms, standards: Standards, amended: OrderForm | None) -> Iterator[Finding]:
     rules, today = standards.rules, standards.today
     earliest = today - timedelta(days=rules.max_start_days_past)
     latest = today + timedelta(days=rules.max_start_days_ahead)

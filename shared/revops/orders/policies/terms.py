@@ -5,13 +5,19 @@ from datetime import date
 from decimal import ROUND_CEILING, Decimal
 
 from revops.kernel import FieldIssue, Invalid, Money, add_months, term_day
-from revops.orders.model import BillingCycle, CapPeriod, OrderTerms
+from revops.orders.model import BillingCycle, CapPeriod, OrderForm, OrderTerms
 from revops.orders.policies.pricing import PlanCatalogue, net_seat_price
 
 
-def renewal_after(terms: OrderTerms, day: date) -> date:
+def renewal_day(order: OrderForm) -> int:
+    """The day of the month that terms of an order's contract end on where the month has it."""
+    return term_day(order.terms.start_date, order.terms.renewal_date, order.day_of_month)
+
+
+def renewal_after(order: OrderForm, day: date) -> date:
     """When the term ends that a day falls into: the renewal date, or a later one of what renews by itself."""
-    end, day_of_month = terms.renewal_date, term_day(terms.start_date, terms.renewal_date)
+    terms, day_of_month = order.terms, renewal_day(order)
+    end = terms.renewal_date
     while terms.auto_renewal and end <= day:
         end = add_months(end, terms.term_months, day_of_month)
     return end

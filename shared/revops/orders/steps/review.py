@@ -31,7 +31,7 @@ class CheckOrder:
         """Raises Unavailable when the form cannot be kept."""
         now = self._clock.now()
         rules, version = self._settings.versioned(ReviewRules)
-        base = ORDERS.require(self._table, order.amends).terms if order.amends else None
+        base = ORDERS.require(self._table, order.amends) if order.amends else None
         document = self._forms(order)
         findings = (*self._find(order.terms, now, order.kind, base), *self._unprinted(order))
         outcome = begun(findings, rules, version, now)
