@@ -194,6 +194,9 @@ class Outbox:
     async def _send(
         self, client: httpx.AsyncClient, batch: list[Delivery], outgoing: Callable[[list[Delivery]], Outgoing]
     ) -> None:
+        batch = [delivery for delivery in batch if self._held(delivery)]
+        if not batch:
+            return
         request = outgoing(batch)
         try:
             response = await client.post(batch[0].url, content=request.body, headers=request.headers)
@@ -207,8 +210,7 @@ class Outbox:
     def _settle(self, batch: list[Delivery], settled: bool, answer: str) -> None:
         with self._store.transaction():
             for delivery in batch:
-                held = self._store.get(_KIND, delivery.id)
-                if held is None or held["event_id"] != delivery.event_id:  # the state was reset meanwhile
+                if not self._held(delivery):
                     continue
                 delivery.tries += 1
                 delivery.answers.append(answer)
@@ -222,6 +224,11 @@ class Outbox:
                     delivery.due = time.time() + self._retry.wait(delivery.tries)
                 self._save(delivery)
             self._forget_old()
+
+    def _held(self, delivery: Delivery) -> bool:
+        """Whether it is still there: the state may have been reset since it was looked up."""
+        held = self._store.get(_KIND, delivery.id)
+        return held is not None and bool(held["event_id"] == delivery.event_id)
 
     def _forget_old(self) -> None:
         documents = self._store.all(_KIND)
