@@ -14,7 +14,8 @@ class ComeAgain(Protocol):
     """The queue a batch is from, which can bring a message again sooner than it would by itself."""
 
     def __call__(self, queue_arn: str, pauses: Mapping[str, int]) -> None:
-        """Seconds by receipt handle; never later than the queue would. Raises nothing: without it they come too."""
+        """Seconds from now by receipt handle, at most as long as the queue hides what was received. Raises nothing:
+        without it they come too."""
         ...
 
 
