@@ -7,6 +7,7 @@ DynamoDB's wire; tests/integration holds both implementations to one contract.
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from revops.table import (
     ABSENT,
@@ -43,6 +44,10 @@ class MemoryTable:
         self.before_commit: Callable[[Transaction], None] = lambda _: None
         self._partitions: dict[tuple[str, str], list[tuple[str, Key]]] = {}
         self._lock = threading.Lock()
+
+    def spoil(self, key: Key) -> None:
+        """Somebody broke a row: nothing can be made of its document any more."""
+        self.rows[key] = replace(self.rows[key], doc='{"of": "another release"}')
 
     def get(self, key: Key, consistent: bool = True) -> Row | None:
         row = self.rows.get(key)

@@ -229,7 +229,7 @@ def test_webhook_disorder_is_what_was_asked_for(bench: Bench) -> None:
 
 
 def test_the_clock_goes_forward_alone(bench: Bench) -> None:
-    with pytest.raises(AssertionError, match='"send .* a whole number'):
+    with pytest.raises(AssertionError, match=r'"send .* a whole number'):
         bench.sim("POST", "clock", {"advance_seconds": -1})
 
 

@@ -20,7 +20,7 @@ from revops.crm.store import LEAD_SHARDS, LEADS, lead_keys_from
 from revops.kernel import CallContext, Clock, parse_time, system_call, time_text
 from revops.scoring import LearnedModel, Rules, ScoreCard, ScoringTable, score_lead
 from revops.settings import SETTINGS, SettingsReader
-from revops.table import ABSENT, ConditionFailed, Key, Row, Table, begin, due_now, present
+from revops.table import ABSENT, ConditionFailed, Key, Row, Table, begin, due_now
 
 RESCORE = "RESCORE"
 IN_FORCE_AFTER = timedelta(seconds=90)
@@ -89,7 +89,7 @@ class RescoreLeads:
 
     def _leads(self, keys: list[Key]) -> Iterator[Lead]:
         for start in range(0, len(keys), _PAGE):
-            yield from LEADS.load_all(present(self._table.get_many(keys[start : start + _PAGE])))
+            yield from filter(None, map(LEADS.readable, self._table.get_many(keys[start : start + _PAGE])))
 
     def _rescore(self, lead: Lead, rules: Rules, call: CallContext) -> bool:
         """Whether the score changed. A lead that changed meanwhile is left: it is due still, or again."""

@@ -86,7 +86,10 @@ class EscalateMissed:
         now, call = self._clock.now(), system_call("reminders", period)
         counts = {"looked_at": 0, "missed": 0}
         for due in due_now(self._table, TOPIC, now, limit):
-            lead = LEADS.get(self._table, due.key.pk.removeprefix("LEAD#"))
+            row = self._table.get(LEADS.key(due.key.pk.removeprefix("LEAD#")))
+            lead = LEADS.readable(row)
+            if row is not None and lead is None:
+                continue
             counts["looked_at"] += 1
             counts["missed"] += self._look(lead, due.key, now, call)
         return counts

@@ -356,8 +356,7 @@ class RemindAssignees:
         """How many reminders became due; the mail follows from the change."""
         now, call, counts = self._clock.now(), system_call("reminders", period), {"reminded": 0}
         for due in due_now(self._table, TOPIC, now, limit):
-            row = self._table.get(due.key)
-            task = TASKS.load(row) if row is not None else None
+            task = TASKS.readable(self._table.get(due.key))
             if task is None or task.status is not TaskStatus.OPEN or task.remind_at is None or task.remind_at > now:
                 continue  # the index lags; the task itself says that nothing is due any more
             transaction = begin(call, now)

@@ -16,7 +16,7 @@ from revops.orders.policies.stages import current, decided, noted
 from revops.orders.ports import CrmRecords, ReviewTask, ReviewTasks
 from revops.orders.review_tasks import task_origin, withdraw_tasks
 from revops.orders.reviews import ReviewDecision, ReviewStage
-from revops.orders.store import ORDERS, REVIEW_TOPIC, readable_order
+from revops.orders.store import ORDERS, REVIEW_TOPIC
 from revops.table import ConditionFailed, Table, Transaction, begin, due_now
 
 _OUTCOMES = {
@@ -137,7 +137,7 @@ class WatchReviews:
         """How many stages were told or escalated."""
         now, call, moved = self._clock.now(), system_call("order_reviews", period), 0
         for due in due_now(self._table, REVIEW_TOPIC, now, limit):
-            order = readable_order(self._table.get(due.key))
+            order = ORDERS.readable(self._table.get(due.key))
             stage = current(order.review) if order is not None and order.status is OrderStatus.IN_REVIEW else None
             if order is None or stage is None or stage.look_at is None or stage.look_at > now:
                 continue  # the index lags; the order itself says that nothing is due any more

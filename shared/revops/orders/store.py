@@ -75,15 +75,6 @@ def _index(order: OrderForm) -> Index:
 ORDERS = EntityKind[OrderForm](kind="ORDER", title="order form", model=OrderForm, key=order_key, index=_index)
 
 
-def readable_order(row: Row | None) -> OrderForm | None:
-    """None also for a row that cannot be read: it must hold no other order up, and the relay keeps it as a dead
-    letter."""
-    try:
-        return ORDERS.load(row) if row else None
-    except ValueError:
-        return None
-
-
 def orders_of_account(account_id: str) -> dict[str, Query]:
     """The partition of an account's orders, the latest first."""
     return {"account": Query(pk=f"ORDERS#ACCOUNT#{account_id}", index="gsi1", descending=True)}

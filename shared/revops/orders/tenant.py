@@ -17,7 +17,7 @@ from revops.orders.model import Block, OneLine, OrderForm, OrderStatus, Step, St
 from revops.orders.moves import move
 from revops.orders.policies.activation import ActivationRules
 from revops.orders.ports import CrmRecords
-from revops.orders.store import ORDERS, TENANT_TOPIC, readable_order
+from revops.orders.store import ORDERS, TENANT_TOPIC
 from revops.settings import SettingsReader
 from revops.table import ConditionFailed, Contention, Table, Transaction, begin, claim, due_now, holder_of
 
@@ -201,7 +201,7 @@ class BlockUnacknowledged:
         """How many were blocked."""
         now, call, blocked = self._clock.now(), system_call("housekeeping", period), 0
         for due in due_now(self._table, TENANT_TOPIC, now):
-            order = readable_order(self._table.get(due.key))
+            order = ORDERS.readable(self._table.get(due.key))
             if order is None or order.status is not OrderStatus.AWAITING_TENANT or order.tenant is None:
                 continue  # the index was behind: it has moved on
             if order.tenant.due_at > now:

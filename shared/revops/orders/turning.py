@@ -7,17 +7,8 @@ and the change of the timeline has the Stripe worker look whether the schedule w
 from collections.abc import Callable
 
 from revops.kernel import CallContext, Clock, DomainError
-from revops.orders.policies.timeline import Timeline
 from revops.orders.store import TIMELINES
-from revops.table import ConditionFailed, Row, Table, begin, due_now
-
-
-def _readable(row: Row | None) -> Timeline | None:
-    """None also for a row that cannot be read: it must hold no other one up."""
-    try:
-        return TIMELINES.load(row) if row else None
-    except ValueError:
-        return None
+from revops.table import ConditionFailed, Table, begin, due_now
 
 
 class TurnTimelines:
@@ -35,7 +26,7 @@ class TurnTimelines:
         turned = 0
         failure: DomainError | None = None
         for due in due_now(self._table, "timeline", now):
-            timeline = _readable(self._table.get(due.key))
+            timeline = TIMELINES.readable(self._table.get(due.key))
             if timeline is None or timeline.next_at is None or timeline.next_at > now:
                 continue  # the index was behind
             try:

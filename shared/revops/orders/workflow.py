@@ -11,7 +11,7 @@ from revops.orders.moves import TakeStep, move
 from revops.orders.policies.lifecycle import WAITS, is_automatic, is_executed, next_step
 from revops.orders.ports import CrmRecords, WorkflowEngine
 from revops.orders.steps import StepAction
-from revops.orders.store import ORDERS, STALLED_AFTER, add_wait, readable_order, waits_of
+from revops.orders.store import ORDERS, STALLED_AFTER, add_wait, waits_of
 from revops.table import ConditionFailed, Table, begin, due_now
 
 OUTAGE = timedelta(days=3)
@@ -86,7 +86,7 @@ class RestartStalledOrders:
         now = self._clock.now()
         restarted = 0
         for due in due_now(self._table, "order", now):
-            order = readable_order(self._table.get(due.key))
+            order = ORDERS.readable(self._table.get(due.key))
             if order is None or not is_automatic(order.status) or order.modified_at + STALLED_AFTER > now:
                 continue  # the index was behind: it has moved on
             transaction = begin(call, now)

@@ -45,8 +45,7 @@ class AdvanceDunning:
         now, call, rules = self._clock.now(), system_call("dunning", period), self._settings.read(DunningRules)
         reached = 0
         for due in due_now(self._table, DUNNING, now, limit):
-            row = self._table.get(due.key)
-            invoice = INVOICES.load(row) if row is not None else None
+            invoice = INVOICES.readable(self._table.get(due.key))
             if invoice is None or invoice.dun_at is None or invoice.dun_at > now:
                 continue  # the index lags; the invoice itself says that nothing is due any more
             told = dunning(invoice, now, rules)

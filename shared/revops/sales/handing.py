@@ -41,8 +41,7 @@ class HandOver:
         now = self._clock.now()
         handed: list[str] = []
         for due in due_now(self._table, CREDITING, now):
-            row = self._table.get(due.key)
-            request = CREDIT_REQUESTS.load(row) if row is not None else None
+            request = CREDIT_REQUESTS.readable(self._table.get(due.key))
             if request is None or request.check_at is None or request.check_at > now:
                 continue
             transaction = begin(call, now)

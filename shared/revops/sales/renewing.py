@@ -44,8 +44,7 @@ class WatchRenewals:
         now, call, rules = self._clock.now(), system_call("renewals", period), self._settings.read(RenewalRules)
         moved = 0
         for due in due_now(self._table, RENEWING, now, limit):
-            row = self._table.get(due.key)
-            term = RENEWALS.load(row) if row is not None else None
+            term = RENEWALS.readable(self._table.get(due.key))
             if term is None or term.look_at is None or term.look_at > now:
                 continue  # the index lags; the term itself says that nothing is due any more
             transaction = begin(call, now)

@@ -8,7 +8,7 @@ from revops.signing.model import WatchedEnvelope
 from revops.signing.policies import SigningRules
 from revops.signing.ports import QUEUES, WorkQueue
 from revops.signing.store import DUE_TOPIC, ENVELOPES, envelopes_of
-from revops.table import ConditionFailed, Row, Table, begin, due_now
+from revops.table import ConditionFailed, Table, begin, due_now
 
 
 class SweepEnvelopes:
@@ -26,7 +26,7 @@ class SweepEnvelopes:
         """How many were handed over; what the queue refused stays due."""
         now = self._clock.now()
         rows = self._table.get_many([due.key for due in due_now(self._table, DUE_TOPIC, now)])
-        found = (_readable(row) for row in rows)
+        found = map(ENVELOPES.readable, rows)
         waiting = [each for each in found if each is not None and not each.settled and each.check_at <= now]
         handed = _hand_over(self._queue, waiting)
         check_at = now + self._settings.read(SigningRules).check_after
@@ -53,14 +53,6 @@ class HandOverEnvelopes:
         if len(_hand_over(self._queue, waiting)) < len(waiting):
             raise Unavailable("the e-sign worker's queue refused an envelope")
         return len(waiting)
-
-
-def _readable(row: Row | None) -> WatchedEnvelope | None:
-    """None also for a row that cannot be read: it holds no other up."""
-    try:
-        return ENVELOPES.load(row) if row else None
-    except ValueError:
-        return None
 
 
 def _hand_over(queue: WorkQueue, envelopes: Iterable[WatchedEnvelope]) -> list[WatchedEnvelope]:

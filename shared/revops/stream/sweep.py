@@ -169,13 +169,8 @@ class SweepInbox:
         count = 0
         for due in list(due_now(self._table, "inbox", now)):
             row = self._table.get(due.key)
-            if row is None:
-                continue
-            try:
-                entry = INBOX.load(row)
-            except ValueError:
-                continue  # unreadable: the relay kept it as a dead letter; it holds no other up
-            if entry.waiting and "due" in row.index and _is_due(row, now):
+            entry = INBOX.readable(row)
+            if row is not None and entry is not None and entry.waiting and "due" in row.index and _is_due(row, now):
                 self._settlement.again(entry, call)
                 count += 1
         return count

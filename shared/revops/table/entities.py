@@ -65,6 +65,14 @@ class EntityKind[T: Entity]:
     def load(self, row: Row) -> T:
         return self.model.model_validate_json(row.doc)
 
+    def readable(self, row: Row | None) -> T | None:
+        """The entity of a row. None also for one that nothing can be made of, for those who go through many: it must
+        hold no other up, and the relay keeps it as a dead letter."""
+        try:
+            return self.load(row) if row is not None else None
+        except ValueError:
+            return None
+
     def get(self, table: Table, identifier: str) -> T | None:
         """The entity as it stands now (strongly consistent), or None."""
         row = table.get(self.key(identifier)) if len(identifier) <= _LONGEST_ID else None

@@ -187,6 +187,18 @@ def test_a_missed_target_escalates_once_to_the_owners_manager(desk: Desk) -> Non
     assert contributions(desk.table.rows[LEADS.key(lead.id)])["responses/missed"] == 1
 
 
+@pytest.mark.fault("R17")
+def test_a_lead_that_nothing_can_be_made_of_holds_no_target_up(desk: Desk) -> None:
+    broken = desk.lead(email="bo@anderswo.example", phone="", company="Anderswo", last_name="Ek")
+    lead = desk.lead()
+    desk.table.spoil(LEADS.key(broken.id))
+    desk.clock.advance(hours=2)
+    assert desk.escalate("p1") == {"looked_at": 1, "missed": 1}
+    assert response_key(broken.id) in desk.table.rows, "it is looked at again once it is mended"
+    assert lead.response is not None
+    assert TASKS.get(desk.table, escalation_task(lead.id, lead.response)) is not None
+
+
 @pytest.mark.mission("CAP-14")
 def test_the_manager_who_is_there_and_else_the_one_above(desk: Desk) -> None:
     desk.user("boss", Role.SALES_MANAGER, "team", active=False)

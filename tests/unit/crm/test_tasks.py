@@ -165,6 +165,15 @@ def test_an_assignee_is_reminded_once(desk: Desk) -> None:
     assert desk.said("TaskCompleted")[0].data["task_id"] == finished.id
 
 
+@pytest.mark.fault("R17")
+def test_a_task_that_nothing_can_be_made_of_holds_no_reminder_up(desk: Desk) -> None:
+    broken, task = desk.task(1), desk.task(1)
+    desk.table.spoil(TASKS.key(broken.id))
+    desk.clock.advance(hours=1)
+    assert desk.remind("p1") == {"reminded": 1}
+    assert TASKS.require(desk.table, task.id).reminded_at is not None
+
+
 @pytest.mark.mission("CRM-6")
 def test_a_task_put_off_after_its_reminder_is_reminded_of_again(desk: Desk) -> None:
     task = desk.task(1)

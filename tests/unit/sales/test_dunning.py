@@ -46,6 +46,16 @@ def test_an_unpaid_invoice_goes_through_its_stages_and_stops_when_it_is_paid() -
     assert bench.dun("later") == 0
 
 
+@pytest.mark.fault("R17")
+def test_an_invoice_that_nothing_can_be_made_of_holds_no_other_up() -> None:
+    bench = SalesBench()
+    bench.mirrored(invoices=(invoice(), invoice(id="in_two")))
+    bench.memory.spoil(INVOICES.key(bench.invoice("in_one").id))
+    _after_due(bench, 3)
+    assert bench.dun("day 3") == 1
+    assert bench.invoice("in_two").stage.rank > 0
+
+
 def test_mirroring_keeps_the_stage_and_who_comes_late_starts_at_the_stage_of_today() -> None:
     bench = SalesBench()
     _after_due(bench, 20)
