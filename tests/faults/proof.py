@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
+from multiprocessing.process import BaseProcess
 
 from tests.builders.dynoxide import DynoxideServer, running_dynoxide
 from tests.faults.mutants import MUTANTS, Verdict, hunt
@@ -29,32 +31,42 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-_server: DynoxideServer | None = None
-_stack = ExitStack()
-
-
-def _ready(engine: str) -> None:
-    global _server
+def _ready() -> None:
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    if engine == "dynoxide":
-        _server = _stack.enter_context(running_dynoxide())
+    if parent := multiprocessing.parent_process():  # nobody would wait for what it still does
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
 
 
-def _pool(engine: str) -> ProcessPoolExecutor:
-    """Processes of their own, each with its own engine; one that dies breaks the pool instead of being replaced."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(_PROCESSES, context, _ready, (engine,))
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _engine(name: str) -> Iterator[DynoxideServer | None]:
+    """An engine for some schedules: one that had many tables in its life takes ever longer for each call."""
+    if name != "dynoxide":
+        yield None
+        return
+    with running_dynoxide() as server:
+        yield server
+
+
+def _pool() -> ProcessPoolExecutor:
+    """Processes of their own; one that dies breaks the pool instead of being replaced."""
+    return ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn"), _ready)
 
 
 def _some(plans: Sequence[Plan]) -> list[Outcome]:
-    return [run(plan, _server) for plan in plans]
+    with _engine(plans[0].engine) as server:
+        return [run(plan, server) for plan in plans]
 
 
-def sweep(plans: Iterable[Plan], engine: str, until: float = 0.0) -> Iterator[Outcome]:
-    """Runs plans in processes of their own, each with its own engine."""
+def sweep(plans: Iterable[Plan], until: float = 0.0) -> Iterator[Outcome]:
+    """Runs plans of one engine, some at a time in each of a few processes."""
     waiting: set[Future[list[Outcome]]] = set()
     source = iter(plans)
-    with _pool(engine) as pool:
+    with _pool() as pool:
         while True:
             while len(waiting) < 2 * _PROCESSES and (piece := list(islice(source, _PIECE))):
                 waiting.add(pool.submit(_some, piece))
@@ -83,7 +95,7 @@ def run_range(first: int, last: int, engine: str, minutes: float = 0.0) -> int:
     until = time.monotonic() + minutes * 60 if minutes else 0.0
     started, told, done, failed, steps, fired, refused = time.monotonic(), 0.0, 0, 0, 0, 0, 0
     plans = (Plan(seed, engine) for seed in range(first, last + 1))
-    for outcome in sweep(plans, engine, until):
+    for outcome in sweep(plans, until):
         done, steps, fired = done + 1, steps + outcome.steps, fired + len(outcome.fired)
         refused += outcome.refused_by_lock
         if outcome.violations:
@@ -102,13 +114,13 @@ def run_range(first: int, last: int, engine: str, minutes: float = 0.0) -> int:
 
 def run_one(plan: Plan, *, shorter: bool) -> int:
     """One seed, with its trace if wanted."""
-    _ready(plan.engine)
-    with _stack:
-        outcome = run(plan, _server)
+    _ready()
+    with _engine(plan.engine) as server:
+        outcome = run(plan, server)
         if shorter and outcome.violations:
-            outcome = shrink(outcome, lambda tried: run(tried, _server))
+            outcome = shrink(outcome, lambda tried: run(tried, server))
             if plan.trace:
-                outcome = run(replace(outcome.plan, trace=True), _server)
+                outcome = run(replace(outcome.plan, trace=True), server)
             say(f"without: {' '.join(sorted(outcome.plan.without)) or '-'}")
             say(f"spared:  {' '.join(sorted(outcome.plan.spared)) or '-'}")
         for line in outcome.trace:
@@ -122,14 +134,15 @@ def run_one(plan: Plan, *, shorter: bool) -> int:
 
 
 def _hunt(name: str) -> Verdict:
-    return hunt(next(mutant for mutant in MUTANTS if mutant.name == name), _server)
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    with _engine(mutant.engine) as server:
+        return hunt(mutant, server)
 
 
 def run_mutants() -> int:
     """How many planted bugs survived."""
     survived = 0
-    engine = "dynoxide" if any(mutant.engine == "dynoxide" for mutant in MUTANTS) else "memory"
-    with _pool(engine) as pool:
+    with _pool() as pool:
         for verdict in pool.map(_hunt, [mutant.name for mutant in MUTANTS]):
             survived += verdict.seed is None
             caught = (
