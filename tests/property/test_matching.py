@@ -1,7 +1,7 @@
 """Who is who: the same answer from either side and every time, between 0 and 1, and explained."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ EMAILS = st.none() | st.builds(
     st.sampled_from(["nordlicht.example", "acme.example", "gmail.com", "xn--80ak6aa92e.example"]),
 )
 WILD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+KNOWN_BY_BOTH = Features("", "", "", canonical_email("asha.rao@nordlicht.example"), "+4915151234567")
 PEOPLE = st.builds(Features, NAMES | WILD, NAMES | WILD, COMPANIES | WILD, EMAILS, PHONES)
 POINTS = st.floats(-20, 20)
 LEVELS = st.lists(st.tuples(st.floats(0.01, 1), POINTS), max_size=3, unique_by=lambda level: level[0]).flatmap(
@@ -84,6 +85,7 @@ def test_a_pair_is_left_early_only_when_it_cannot_reach_the_floor(
 
 
 @given(PEOPLE, PEOPLE)
+@example(KNOWN_BY_BOTH, KNOWN_BY_BOTH)
 def test_what_follows_is_by_the_thresholds_and_nothing_doubtful_is_certain(left: Features, right: Features) -> None:
     rules = MatchRules()
     matcher = Matcher(rules)

@@ -296,12 +296,14 @@ class Matcher:
         one, other = self.values(left), self.values(right)
         points = self._linkage.score(one, other, NO_FLOOR) or 0.0
         evidence = self._linkage.explain(one, other)
+        decision = self.decide(left, right, one, other, points)
+        doubtful = nameless(one, other) and decision is not MatchDecision.SAME  # an e-mail may leave no doubt
         return MatchVerdict(
             person_id=person_id,
             lead_id=lead_id,
             score=self.likelihood(points),
-            decision=self.decide(left, right, one, other, points),
-            flags=(*flags_of(left, right), *_contradicts(one, other), *([NAMELESS] if nameless(one, other) else [])),
+            decision=decision,
+            flags=(*flags_of(left, right), *_contradicts(one, other), *([NAMELESS] if doubtful else [])),
             evidence=tuple(
                 MatchEvidence(field=part.field, similarity=round(part.likeness, 4), weight=round(part.points, 2))
                 for part in evidence
