@@ -23,8 +23,9 @@ def troubled(stack: Stack) -> dict[str, Json]:
         ("answer lost", _WRITES | {"do": "lose_response", "times": 1}),
         ("server error", _WRITES | {"do": "status", "status": 500, "after_work": True, "times": 1}),
     ):
-        stack.misbehave("hubspot", rule)
-        leads[trouble] = partner_lead(stack)
+        word = fresh()
+        stack.misbehave("hubspot", rule | {"match": rule["match"] | {"about": word}})
+        leads[trouble] = partner_lead(stack, email=f"{word}@example.com")
         eventually("the fault to strike", lambda: not stack.simulator("hubspot", "GET", "_sim/faults")["rules"])
     return leads
 

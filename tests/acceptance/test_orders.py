@@ -208,7 +208,7 @@ def test_exactly_one_subscription_whatever_stripe_answers(stripe_faults: Stack, 
     stack = stripe_faults
     order = orders.submitted(stack)
     orders.reached(stack, order["id"], "AwaitingSignature")
-    stack.misbehave("stripe", rule)
+    stack.misbehave("stripe", rule | {"match": rule["match"] | {"about": order["id"]}})
     _post(stack, order, "signature", "rep", orders.signature())
     orders.reached(stack, order["id"], "Active")
     (subscription,) = orders.subscriptions_of(stack, order["id"])

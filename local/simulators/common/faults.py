@@ -1,8 +1,8 @@
 """Fault rules: what a simulator does wrong on purpose, in a reproducible order.
 
-A rule is JSON. `on` is `request` or `webhook`; `match` narrows it (regular expressions over `method` and
-`path`; for webhooks over `type`, `url` and `about`, the message itself); `times` limits how often it strikes (absent:
-always); `probability` draws from the seeded generator. What it may `do`:
+A rule is JSON. `on` is `request` or `webhook`; `match` narrows it (regular expressions over `method`,
+`path` and `about`, the body; for webhooks over `type`, `url` and `about`, the message itself); `times` limits how often
+it strikes (absent: always); `probability` draws from the seeded generator. What it may `do`:
 
 request  `status` (with `status`, `retry_after`; `after_work` does the work first), `lose_response`, `delay`
 webhook  `duplicate` (`copies`; `fresh_id` makes each an event of its own),
@@ -24,7 +24,7 @@ _ACTIONS = {
     "request": {"status", "lose_response", "delay"},
     "webhook": {"duplicate", "reorder", "delay", "drop"},
 }
-_MATCHES = {"request": {"method", "path"}, "webhook": {"type", "url", "about"}}
+_MATCHES = {"request": {"method", "path", "about"}, "webhook": {"type", "url", "about"}}
 _FIELDS = {
     *("on", "do", "match", "times", "probability"),
     *("status", "retry_after", "after_work", "seconds", "copies", "fresh_id", "window"),

@@ -71,7 +71,8 @@ class Simulator:
 
     def _strike(self, call: Call) -> Rule | None:
         with self._world.store.transaction():
-            return self._world.faults.strike("request", {"method": call.method, "path": call.path})
+            facts = {"method": call.method, "path": call.path, "about": call.body.decode(errors="replace")}
+            return self._world.faults.strike("request", facts)
 
     def _answer(self, call: Call, rule: Rule | None) -> Answer:
         try:
