@@ -58,10 +58,10 @@ def pytest(suite: str, workers: int) -> list[str]:
 
 
 def on_the_stack(workers: int) -> dict[str, list[str]]:
-    """The commands of the acceptance suite, by name. It waits as long as it works, so there are two workers more;
-    its conftest says which tests may run beside each other. What takes the stack's time has it to itself afterwards."""
+    """The commands of the acceptance suite, by name. It waits more than it works, so there is a worker more; its
+    conftest says which tests may run beside each other. What takes the stack's time has it to itself afterwards."""
     command = [sys.executable, "-m", "pytest", "-q", f"tests/{DEPLOYED}", "--durations", "10", "--durations-min", "10"]
-    beside = ["-m", "not alone", "-n", str(workers + 2), "--dist", "loadscope", "--no-loadscope-reorder"]
+    beside = ["-m", "not alone", "-n", str(workers + 1), "--dist", "loadscope", "--no-loadscope-reorder"]
     return {DEPLOYED: [*command, *beside], f"{DEPLOYED}, alone": [*command, "-m", "alone"]}
 
 
