@@ -55,14 +55,16 @@ class ReviewOrder:
     ) -> OrderForm:
         """The order after the decision: in review still while another stage has to speak. Raises NotFound, Forbidden,
         Invalid, Refused, VersionConflict."""
+        order = ORDERS.require(self._table, order_id)
         for _ in range(_TRIES - 1):
-            order = ORDERS.require(self._table, order_id)
             try:
                 return self._decide(order, decision, comment, call, read)
             except VersionConflict:
-                if not _still_asked(order, ORDERS.require(self._table, order_id)):
+                now = ORDERS.require(self._table, order_id)
+                if not _still_asked(order, now):
                     raise
-        return self._decide(ORDERS.require(self._table, order_id), decision, comment, call, read)
+                order = now  # what was compared is what is decided on
+        return self._decide(order, decision, comment, call, read)
 
     def _decide(
         self, order: OrderForm, decision: ReviewDecision, comment: str, call: CallContext, read: Read

@@ -17,7 +17,7 @@ from revops.orders.reviewing import Read
 from revops.orders.reviews import Finding, Review, ReviewDecision
 from revops.orders.store import ORDERS
 from revops.settings import SETTINGS, SettingsRecord
-from revops.table import begin
+from revops.table import Key, Row, begin
 from tests.builders.orders import FINANCE, LEGAL, MANAGER, REP, Desk, caller
 
 pytestmark = pytest.mark.mission("ORD-2")
@@ -332,6 +332,32 @@ def test_of_two_decisions_at_once_none_is_taken_for_the_next_stage(staffed: Desk
         desk.review(order.id, ReviewDecision.APPROVE, "", MANAGER)
 
     desk.memory.before_commit = decide
+    with pytest.raises(VersionConflict):
+        desk.review(order.id, ReviewDecision.APPROVE, "", ADMIN)
+    (first, second) = desk.order(order.id).review.stages
+    assert (first.decided_by, second.decision) == ("USR_manager", None)
+
+
+@pytest.mark.fault("R17", "R19")
+def test_a_decision_that_falls_after_the_second_look_is_none_of_the_next_stage(staffed: Desk) -> None:
+    """The people are told in the first commit; the manager decides right after the order was read again."""
+    desk = staffed
+    order = in_review(desk, discount_percent="25")
+    read = desk.memory.get
+
+    def tell(_: object) -> None:
+        desk.memory.before_commit = lambda _: None
+        assert desk.watch_reviews("p1") == 1
+        desk.memory.get = decided  # type: ignore[method-assign]
+
+    def decided(key: Key, consistent: bool = True) -> Row | None:
+        row = read(key, consistent)
+        if key == ORDERS.key(order.id):
+            desk.memory.get = read  # type: ignore[method-assign]
+            desk.review(order.id, ReviewDecision.APPROVE, "", MANAGER)
+        return row
+
+    desk.memory.before_commit = tell
     with pytest.raises(VersionConflict):
         desk.review(order.id, ReviewDecision.APPROVE, "", ADMIN)
     (first, second) = desk.order(order.id).review.stages
