@@ -12,17 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 PROJECT = Path(__file__).resolve().parents[1]
-SUITES = ("unit", "property", "integration", "faults", "architecture", "contract")
+SUITES = ("unit", "property", "contract", "integration", "faults", "architecture")
 DEPLOYED = "acceptance"
 WAITING = "contract"
-"""The suite that waits for simulators more than it works: the stack comes up beside it."""
+"""The suite that waits for simulators more than it works."""
 
 
 def say(text: str) -> None:
@@ -65,45 +63,20 @@ def on_the_stack(workers: int) -> dict[str, list[str]]:
     return {DEPLOYED: [*command, *beside], f"{DEPLOYED}, alone": [*command, "-m", "alone"]}
 
 
-def stack(verb: str) -> list[str]:
-    """The command that does this to the stack of the tests."""
-    return [sys.executable, "-m", "local.stack", verb, "--for-tests"]
+def on_a_stack(steps: Mapping[str, list[str]], environment: Mapping[str, str]) -> list[Result]:
+    """Commands against a stack made for them, which is stopped afterwards."""
 
+    def stack(verb: str) -> list[str]:
+        return [sys.executable, "-m", "local.stack", verb, "--for-tests"]
 
-@contextmanager
-def beside(name: str, command: list[str], environment: Mapping[str, str]) -> Iterator[Callable[[], Result]]:
-    """A command that runs while something else does; what is given waits for it and shows what it said."""
-    with TemporaryFile() as said:
-        began = time.monotonic()
-        running = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=said, stderr=subprocess.STDOUT)
-
-        def ended() -> Result:
-            held = running.wait() == 0
-            said.seek(0)
-            say(f"\n── {name} " + "─" * (76 - len(name)) + "\n" + said.read().decode(errors="replace"))
-            return Result(name, held, time.monotonic() - began)
-
-        try:
-            yield ended
-        finally:
-            if running.poll() is None:
-                running.terminate()
-                running.wait()
-
-
-def on_a_stack(
-    steps: Mapping[str, list[str]], meanwhile: Callable[[], list[Result]], environment: Mapping[str, str]
-) -> list[Result]:
-    """Commands against a stack made for them, which comes up while something else is done and is stopped afterwards."""
     results: list[Result] = []
     told = {**environment, "CI": "1"}  # a stack that is missing then fails the suite instead of skipping it
     try:
-        results.append(run("stack forget", stack("forget"), environment))
-        with beside("stack up", stack("up"), environment) as came_up:
-            results += meanwhile()
-            results.append(came_up())
-        if results[-1].held:
-            results += [run(name, command, told) for name, command in steps.items()]
+        for verb in ("forget", "up"):
+            results.append(run(f"stack {verb}", stack(verb), environment))
+            if not results[-1].held:
+                return results
+        results += [run(name, command, told) for name, command in steps.items()]
     finally:
         results.append(run("stack down", stack("down"), environment))
     return results
@@ -122,13 +95,9 @@ def main() -> int:
     # A dozen processes a suite import the same modules; compiled once, they start in half the time.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.monotonic()
-
-    def suites(*names: str) -> list[Result]:
-        return [run(suite, pytest(suite, given.workers), environment) for suite in names if suite in wanted]
-
-    results = suites(*(suite for suite in SUITES if suite != WAITING or DEPLOYED not in wanted))
+    results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
     if DEPLOYED in wanted:
-        results += on_a_stack(on_the_stack(given.workers), lambda: suites(WAITING), environment)
+        results += on_a_stack(on_the_stack(given.workers), environment)
     say("\n" + "─" * 80)
     for result in results:
         say(f"{'✓' if result.held else '✗'} {result.name:<24}{result.seconds:8.1f} s")

@@ -7,13 +7,37 @@ beside ten times the usage stories and every order of a subscription's events, w
 """
 
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from tempfile import TemporaryFile
 
-from tests.__main__ import Result, beside, run, say
+from tests.__main__ import PROJECT, Result, run, say
 
 _PYTEST = [sys.executable, "-m", "pytest", "-q", "--timeout", "3000"]
+
+
+@contextmanager
+def beside(name: str, command: list[str], environment: Mapping[str, str]) -> Iterator[Callable[[], Result]]:
+    """A command that runs while something else does; what is given waits for it and shows what it said."""
+    with TemporaryFile() as said:
+        began = time.monotonic()
+        running = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=said, stderr=subprocess.STDOUT)
+
+        def ended() -> Result:
+            held = running.wait() == 0
+            said.seek(0)
+            say(f"\n── {name} " + "─" * (76 - len(name)) + "\n" + said.read().decode(errors="replace"))
+            return Result(name, held, time.monotonic() - began)
+
+        try:
+            yield ended
+        finally:
+            if running.poll() is None:
+                running.terminate()
+                running.wait()
 
 
 def _suite(name: str, environment: Mapping[str, str], path: str, **more: str) -> tuple[str, list[str], dict[str, str]]:

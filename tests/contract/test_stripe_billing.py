@@ -1,27 +1,13 @@
 """The Stripe simulator's billing, seen through the official client: subscriptions, invoices, usage, time."""
 
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import stripe
 
-from tests.contract.stripe_harness import DAY, Bench, fresh, period_of
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("stripe"))
-    yield bench
-    bench.stop()
-
-
-@pytest.fixture
-def bench(running: Bench) -> Iterator[Bench]:
-    with fresh(running) as empty:
-        yield empty
+from tests.contract.stripe_harness import DAY, Bench, period_of
 
 
 def test_subscription_is_paid_and_announced(bench: Bench) -> None:

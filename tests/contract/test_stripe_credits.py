@@ -1,26 +1,13 @@
 """Credit notes and refunds of the Stripe simulator, seen through the official client and checked by its contract."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import stripe
 
-from tests.contract.stripe_harness import Bench, fresh
+from tests.contract.stripe_harness import Bench
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("stripe"))
-    yield bench
-    bench.stop()
-
-
-@pytest.fixture
-def bench(running: Bench) -> Iterator[Bench]:
-    with fresh(running) as empty:
-        yield empty
-        assert empty.sim("GET", "violations") == []
+pytestmark = pytest.mark.usefixtures("no_violations")
 
 
 def _paid(bench: Bench) -> Any:

@@ -1,25 +1,11 @@
 """What changing a subscription needs of the Stripe simulator: mixed intervals, features, previews, phases."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import stripe
 
-from tests.contract.stripe_harness import DAY, Bench, fresh, period_of
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("stripe"))
-    yield bench
-    bench.stop()
-
-
-@pytest.fixture
-def bench(running: Bench) -> Iterator[Bench]:
-    with fresh(running) as empty:
-        yield empty
+from tests.contract.stripe_harness import DAY, Bench, period_of
 
 
 def _metered(bench: Bench) -> stripe.Price:

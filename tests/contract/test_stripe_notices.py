@@ -1,25 +1,12 @@
 """What the Stripe simulator tells ahead of time, seen through the official client."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.contract.stripe_harness import DAY, Bench, fresh, period_of, wait_for
+from tests.contract.stripe_harness import DAY, Bench, period_of, wait_for
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("stripe"))
-    yield bench
-    bench.stop()
-
-
-@pytest.fixture
-def bench(running: Bench) -> Iterator[Bench]:
-    with fresh(running) as empty:
-        yield empty
-        assert empty.sim("GET", "violations") == []
+pytestmark = pytest.mark.usefixtures("no_violations")
 
 
 def _told(bench: Bench, type_: str) -> list[dict[str, Any]]:

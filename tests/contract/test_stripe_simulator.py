@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,7 @@ import stripe
 from local.simulators.common import contracts_folder
 from local.simulators.stripe import API_VERSION, sdk_types
 from local.simulators.stripe.context import routes
-from tests.contract.stripe_harness import ROOT, Bench, fresh, wait_for
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("stripe"))
-    yield bench
-    bench.stop()
-
-
-@pytest.fixture
-def bench(running: Bench) -> Iterator[Bench]:
-    with fresh(running) as empty:
-        yield empty
+from tests.contract.stripe_harness import ROOT, Bench, wait_for
 
 
 def test_health_names_the_contract(bench: Bench) -> None:

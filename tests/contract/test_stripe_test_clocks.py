@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.contract.stripe_harness import DAY, Bench, fresh, period_of, wait_for
+from tests.contract.stripe_harness import DAY, Bench, period_of, wait_for
 
 START = int(datetime(2020, 1, 31, 10, tzinfo=UTC).timestamp())
 HOUR = 3_600
@@ -20,12 +20,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     bench = Bench(tmp_path_factory.mktemp("stripe"), test_clock_seconds=0)
     yield bench
     bench.stop()
-
-
-@pytest.fixture
-def bench(running: Bench) -> Iterator[Bench]:
-    with fresh(running) as empty:
-        yield empty
 
 
 def _clock(bench: Bench, at: int = START, **more: Any) -> str:

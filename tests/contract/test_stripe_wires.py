@@ -3,13 +3,12 @@
 Source: https://docs.stripe.com/payments/customer-balance/reconciliation.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import stripe
 
-from tests.contract.stripe_harness import DAY, Bench, fresh
+from tests.contract.stripe_harness import DAY, Bench
 
 _BY_WIRE = {
     "payment_method_types": ["customer_balance"],
@@ -19,18 +18,7 @@ _BY_WIRE = {
 }
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("stripe"))
-    yield bench
-    bench.stop()
-
-
-@pytest.fixture
-def bench(running: Bench) -> Iterator[Bench]:
-    with fresh(running) as empty:
-        yield empty
-        assert empty.sim("GET", "violations") == []
+pytestmark = pytest.mark.usefixtures("no_violations")
 
 
 def _billed(bench: Bench, customer: str, amount: int, settings: Any = _BY_WIRE, currency: str = "gbp") -> Any:

@@ -119,7 +119,7 @@ class RunImport:
                 return run.whole(file)
             except Superseded:
                 return "another worker took it over"
-            except Exception:
+            except Exception:  # whatever it was: the message that comes again in seconds must not find the import held
                 run.let_go()
                 raise
 

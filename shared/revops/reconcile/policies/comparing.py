@@ -287,12 +287,6 @@ def _ending(situation: Situation, kept: SeenSubscription) -> Iterator[Finding]:
     early = bool(ends_at) and (not agreed.ends_at or ends_at < agreed.ends_at)
     begins = ends_at if early else agreed.ends_at
     over = 0 < agreed.ends_at <= situation.now
-    action = Action(
-        kind=ActionKind.SET_ENDING,
-        words=f"Let it {_ends(agreed.ends_at)}",
-        subscription_id=kept.id,
-        instant=agreed.ends_at,
-    )
     yield _finding(
         situation,
         DifferenceKind.ENDING,
@@ -301,7 +295,7 @@ def _ending(situation: Situation, kept: SeenSubscription) -> Iterator[Finding]:
         expected=str(agreed.ends_at),
         actual=str(ends_at),
         effect=effect_of(-cost if early else cost, kept.currency, max(begins, 0)),
-        action=_cancel(kept) if over else action,
+        action=_cancel(kept) if over else _let_end(kept, agreed.ends_at),
         **known,
     )
 
@@ -321,13 +315,13 @@ def _wished_for(situation: Situation, wish: EndWish, kept: SeenSubscription) -> 
         expected=str(wish.planned_for),
         actual="0",
         effect=effect_of(situation.agreed_cost, kept.currency, wish.planned_for),
-        action=Action(
-            kind=ActionKind.SET_ENDING,
-            words=f"Let it {wanted}",
-            subscription_id=kept.id,
-            instant=wish.planned_for,
-        ),
+        action=_let_end(kept, wish.planned_for),
     )
+
+
+def _let_end(kept: SeenSubscription, instant: int) -> Action:
+    words = f"Let it {_ends(instant)}"
+    return Action(kind=ActionKind.SET_ENDING, words=words, subscription_id=kept.id, instant=instant)
 
 
 def _ends(instant: int) -> str:
