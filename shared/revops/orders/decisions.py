@@ -16,7 +16,7 @@ from revops.orders.model import (
     SccStatus,
     Step,
 )
-from revops.orders.moves import commit_move, move
+from revops.orders.moves import asked_by_a_person, commit_move, move
 from revops.orders.policies.lifecycle import next_step
 from revops.orders.policies.pricing import PlanCatalogue
 from revops.orders.policies.terms import require_acceptable, require_fit
@@ -47,10 +47,16 @@ class CancelOrder:
         self._tasks = tasks
 
     def __call__(self, order_id: str, reason: str, call: CallContext) -> OrderForm:
-        """Raises NotFound, Forbidden and, once executed, Refused."""
-        order = ORDERS.require(self._table, order_id)
+        """Raises NotFound, Forbidden, VersionConflict and, once executed, Refused."""
+
+        def end(order: OrderForm) -> OrderForm:
+            return self._end(order, reason, call)
+
+        return asked_by_a_person(self._table, order_id, end, lambda *_: True)
+
+    def _end(self, order: OrderForm, reason: str, call: CallContext) -> OrderForm:
         owner_id = self._crm.account(order.account_id).owner_id
-        self._policy.require_write(call.principal, Resource.ORDERS, owner_id, f"order form {order_id}")
+        self._policy.require_write(call.principal, Resource.ORDERS, owner_id, f"order form {order.id}")
         if order.status is OrderStatus.CANCELLED:
             return order
         now = self._clock.now()

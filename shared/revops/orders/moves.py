@@ -1,12 +1,15 @@
 """One way to move an order: the policy is asked, the next version and the record of the step go in one transaction."""
 
+from collections.abc import Callable
 from datetime import datetime
 
-from revops.kernel import CallContext, Clock, Conflict
+from revops.kernel import CallContext, Clock, Conflict, VersionConflict
 from revops.orders.model import OrderForm, OrderStatus, Step, StepOutcome, StepRecord
 from revops.orders.policies.lifecycle import require_move
 from revops.orders.store import ORDERS, add_step
 from revops.table import ConditionFailed, Table, Transaction, begin, commit_update
+
+_TRIES = 3
 
 
 def move(
@@ -53,6 +56,24 @@ def commit_move(table: Table, transaction: Transaction, moved: OrderForm) -> Ord
     except ConditionFailed as error:
         raise Conflict("the deal of this order or a task about it was changed meanwhile; try again") from error
     return moved
+
+
+def asked_by_a_person(
+    table: Table, order_id: str, ask: Callable[[OrderForm], OrderForm], same: Callable[[OrderForm, OrderForm], bool]
+) -> OrderForm:
+    """What `ask` makes of the order as it stands. Whoever asks names no version, and the workflow and its notes of who
+    was told change an order too: after such a change it is asked again of the very order that was compared, as long as
+    that is the `same` thing to ask. Raises VersionConflict when it is not, and what `ask` raises."""
+    order = ORDERS.require(table, order_id)
+    for _ in range(_TRIES - 1):
+        try:
+            return ask(order)
+        except VersionConflict:
+            now = ORDERS.require(table, order_id)
+            if not same(order, now):
+                raise
+            order = now
+    return ask(order)
 
 
 class TakeStep:

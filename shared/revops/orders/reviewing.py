@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from revops.access import USERS, Policy, Resource, User
 from revops.access.directory import manager_over
 from revops.access.store import users_with_role
-from revops.kernel import CallContext, Clock, Forbidden, Invalid, Refused, Role, VersionConflict, system_call
+from revops.kernel import CallContext, Clock, Forbidden, Invalid, Refused, Role, system_call
 from revops.orders.decisions import end_deal
 from revops.orders.model import OrderForm, OrderStatus, Step
-from revops.orders.moves import commit_move, move
+from revops.orders.moves import asked_by_a_person, commit_move, move
 from revops.orders.policies.lifecycle import legal
 from revops.orders.policies.stages import current, decided, noted
 from revops.orders.ports import CrmRecords, ReviewTask, ReviewTasks
@@ -37,7 +37,6 @@ class Read:
 
 
 _NOW = Read()
-_TRIES = 3
 
 
 class ReviewOrder:
@@ -55,16 +54,11 @@ class ReviewOrder:
     ) -> OrderForm:
         """The order after the decision: in review still while another stage has to speak. Raises NotFound, Forbidden,
         Invalid, Refused, VersionConflict."""
-        order = ORDERS.require(self._table, order_id)
-        for _ in range(_TRIES - 1):
-            try:
-                return self._decide(order, decision, comment, call, read)
-            except VersionConflict:
-                now = ORDERS.require(self._table, order_id)
-                if not _still_asked(order, now):
-                    raise
-                order = now  # what was compared is what is decided on
-        return self._decide(order, decision, comment, call, read)
+
+        def decide(order: OrderForm) -> OrderForm:
+            return self._decide(order, decision, comment, call, read)
+
+        return asked_by_a_person(self._table, order_id, decide, _still_asked)
 
     def _decide(
         self, order: OrderForm, decision: ReviewDecision, comment: str, call: CallContext, read: Read

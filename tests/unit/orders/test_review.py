@@ -1,7 +1,7 @@
 """Reviews: what is standard, who decides in which order and by when, and who is told."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +15,11 @@ from revops.orders.model import OrderForm, OrderStatus, Step
 from revops.orders.policies.review import ReviewRules
 from revops.orders.reviewing import Read
 from revops.orders.reviews import Finding, Review, ReviewDecision
+from revops.orders.signature import SignedDocument
 from revops.orders.store import ORDERS
 from revops.settings import SETTINGS, SettingsRecord
 from revops.table import Key, Row, begin
-from tests.builders.orders import FINANCE, LEGAL, MANAGER, REP, Desk, caller
+from tests.builders.orders import FINANCE, LEGAL, MANAGER, PDF, REP, Desk, caller
 
 pytestmark = pytest.mark.mission("ORD-2")
 ADMIN = caller("USR_admin", Role.ADMIN)
@@ -320,6 +321,35 @@ def test_a_decision_stands_though_its_people_are_told_in_that_moment(staffed: De
     desk.memory.before_commit = tell
     assert desk.review(order.id, ReviewDecision.APPROVE, "", LEGAL).status is OrderStatus.APPROVED
     assert {task.status for task in tasks(desk).values()} == {TaskStatus.CANCELLED}
+
+
+@pytest.mark.fault("R17", "R19")
+def test_an_order_is_cancelled_though_its_people_are_told_in_that_moment(staffed: Desk) -> None:
+    desk = staffed
+    order = in_review(desk, term_months=60)
+
+    def tell(_: object) -> None:
+        desk.memory.before_commit = lambda _: None
+        assert desk.watch_reviews("p1") == 1
+
+    desk.memory.before_commit = tell
+    assert desk.cancel(order.id, "not wanted", REP).status is OrderStatus.CANCELLED
+    assert {task.status for task in tasks(desk).values()} == {TaskStatus.CANCELLED}
+
+
+@pytest.mark.fault("R17", "R19")
+def test_an_order_that_is_executed_in_that_moment_is_not_cancelled(desk: Desk) -> None:
+    order = desk.submitted()
+    desk.run_until_it_waits(order.id)
+
+    def sign(_: object) -> None:
+        desk.memory.before_commit = lambda _: None
+        desk.sign(order.id, SignedDocument("Anna Beispiel", date(2026, 11, 20), PDF), REP)
+
+    desk.memory.before_commit = sign
+    with pytest.raises(Refused, match="Executed"):
+        desk.cancel(order.id, "too late", REP)
+    assert desk.order(order.id).status is OrderStatus.EXECUTED
 
 
 @pytest.mark.fault("R17", "R19")
