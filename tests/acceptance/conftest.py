@@ -17,23 +17,24 @@ from local.aws import wiring_of
 from revops.access import PlaceUser, User
 from revops.kernel import Role, system_call
 from tests.acceptance import orders
+from tests.acceptance.rules import Rules, in_force
 from tests.acceptance.stack import Json, Stack, fresh
 
 _HERE = Path(__file__).parent
 _FILE = Path(os.environ.get("REVOPS_STACK", _HERE.parents[1] / ".local" / "test" / "stack.json"))
 
 _LONGEST_FIRST = (
-    "test_assignment", "test_membership", "test_nurture", "test_scoring", "test_orders", "test_hubspot",
+    "test_assignment", "test_membership", "test_orders", "test_esign", "test_hubspot", "test_scoring",
 )  # fmt: skip
 """Files that take long begin first, so that none is left over for one worker at the end."""
 
 _WITH = {
-    "test_access": "test_assignment", "test_lead_lists": "test_assignment", "test_nothing_lost": "test_membership",
-    "test_tokens": "test_nurture", "test_keys": "test_nurture",
+    "test_access": "test_assignment", "test_lead_lists": "test_assignment", "test_tokens": "test_assignment",
+    "test_keys": "test_assignment", "test_nurture": "test_assignment", "test_nothing_lost": "test_membership",
 }  # fmt: skip
-"""Files that share a worker with another. One sends people on leave whom others expect at work; two change how soon a
-queue brings a message again; and what waits more than it works (for rules, roles and keys to be in force) leaves the
-other workers to those that work."""
+"""Files that share a worker with another. One sends people on leave whom others expect at work; two need rules that
+are waited for once; two change how soon a queue brings a message again; and what waits more than it works (for rules,
+roles and keys to be in force) leaves the other workers to those that work."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for its schedulers
@@ -50,12 +51,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; of those that share a worker, the one that changes what the others find comes last."""
+    """Long files first; of those that share a worker, those that change what the others find come last."""
     order = {name: place for place, name in enumerate(_LONGEST_FIRST)}
+    within = {name: place for place, name in enumerate(_WITH)}
 
-    def place(item: pytest.Item) -> tuple[int, bool]:
+    def place(item: pytest.Item) -> tuple[int, int]:
         file = item.path.stem
-        return order.get(_WITH.get(file, file), len(order)), file not in _WITH
+        return order.get(_WITH.get(file, file), len(order)), within.get(file, len(within))
 
     items.sort(key=place)
 
@@ -105,6 +107,13 @@ def reps_order(stack: Stack) -> Json:
 def rep2s_order(stack: Stack) -> Json:
     """An active order of the seller of team B."""
     return orders.active(stack, "rep2")
+
+
+@pytest.fixture(scope="session")
+def rules(stack: Stack) -> Iterator[Rules]:
+    """Rules of the files about assignment and nurture, in force everywhere."""
+    with in_force(stack) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

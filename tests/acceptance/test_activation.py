@@ -13,12 +13,12 @@ from local.aws import wiring_of
 from revops.access import IssueKey
 from revops.kernel import system_call
 from tests.acceptance import orders
+from tests.acceptance.rules import applied, apply
 from tests.acceptance.stack import Json, Stack, eventually, fresh
 
 pytestmark = pytest.mark.mission("ORD-2")
 SOURCE = "tenant-provisioning"
 PLAN: Json = {"plan": "Custom", "list_price": 1900}
-_SETTINGS = "/api/v1/settings/activation"
 
 Rule = Callable[..., None]
 
@@ -26,19 +26,14 @@ Rule = Callable[..., None]
 @pytest.fixture(scope="module")
 def rule(stack: Stack) -> Iterator[Rule]:
     """Puts rules for tenants in force. The order workflow reads them as they stand."""
-    before = stack.ok("GET", _SETTINGS, user="admin")["content"]
+    with applied(stack, "activation", {}) as before:
 
-    def put(content: Json) -> None:
-        version = stack.ok("GET", _SETTINGS, user="admin")["version"]
-        stack.ok("PUT", _SETTINGS, user="admin", json={"content": content, "version": version})
+        def tenants(**changes: Any) -> None:
+            wanted = {"plans": ["Custom"], "acknowledge_within": "PT1H", "sources": [SOURCE]} | changes
+            apply(stack, "activation", before | {"tenant": before["tenant"] | wanted})
 
-    def tenants(**changes: Any) -> None:
-        wanted = {"plans": ["Custom"], "acknowledge_within": "PT1H", "sources": [SOURCE]} | changes
-        put(before | {"tenant": before["tenant"] | wanted})
-
-    tenants()
-    yield tenants
-    put(before)
+        tenants()
+        yield tenants
 
 
 @pytest.fixture(scope="module")

@@ -1,75 +1,30 @@
 """Nurture through its real triggers: a lead is made, mails arrive, a withdrawal stops the rest, a task appears.
 
-Sequences are data, so here their days are seconds (LEAD-5). The settings of the stack are put back afterwards.
+Sequences are data, so here their days are seconds (LEAD-5). The stack's own settings are put back afterwards.
 """
 
 import html
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.acceptance.people import partner_lead
+from tests.acceptance.rules import Rules
 from tests.acceptance.stack import Json, Stack, eventually, fresh
 
-ANYTIME = {"begins": "00:00:00", "ends": "00:00:00", "weekends": True}
 TWO_CONSENTS = [
     {"channel": channel, "purpose": "marketing", "granted": True, "wording_version": "1"}
     for channel in ("email", "whatsapp")
 ]
-_IN_FORCE = 31.0
-"""A function keeps the rules it read for 30 seconds."""
 
 
-@contextmanager
-def applied(stack: Stack, name: str, content: Json) -> Iterator[None]:
-    """Rules in force for a while."""
-    before = stack.ok("GET", f"/api/v1/settings/{name}", user="admin")
-    plan = stack.ok("POST", f"/api/v1/settings/{name}/plan", user="admin", json={"content": content})
-    assert plan["differences"], plan
-    body = {"content": content, "version": before["version"]}
-    now = stack.ok("PUT", f"/api/v1/settings/{name}", user="admin", json=body)
-    try:
-        yield
-    finally:
-        back = {"content": before["content"], "version": now["version"]}
-        stack.ok("PUT", f"/api/v1/settings/{name}", user="admin", json=back)
-
-
-def step(name: str, channel: str, after: str, template: str = "welcome-1", **more: Any) -> Json:
-    return {
-        "name": name,
-        "channel": channel,
-        "after": after,
-        "template": template,
-        "of": "enrolment",
-        "language": "en",
-        "only_if": "",
-        "score_rise": 0,
-    } | more
-
-
-@pytest.fixture(scope="module")
-def quick(stack: Stack) -> Iterator[Stack]:
-    """The stack with a sequence of seconds: a mail at once, another after 30 s, a follow-up by WhatsApp once engaged, a
-    task after 32 s."""
-    rules = stack.ok("GET", "/api/v1/settings/nurture", user="admin")["content"]
-    welcome = rules["sequences"]["welcome"] | {
-        "steps": [
-            step("mail-1", "email", "PT0S"),
-            step("mail-2", "email", "PT30S", "welcome-2"),
-            step("whatsapp-1", "whatsapp", "PT1S", "follow-up-1", of="engagement", only_if="engaged"),
-            step("sdr-task", "task", "PT32S", "Call {{full_name}}"),
-        ]
-    }
-    wanted = rules | {"sequences": rules["sequences"] | {"welcome": welcome}, "quiet": ANYTIME, "spacing": "PT0S"}
-    with applied(stack, "nurture", wanted):
-        time.sleep(_IN_FORCE)
-        yield stack
+@pytest.fixture
+def quick(stack: Stack, rules: Rules) -> Stack:
+    """The stack with a sequence of seconds."""
+    return stack
 
 
 def lead_of(stack: Stack, **said: Any) -> Json:

@@ -15,6 +15,7 @@ from revops.crm.store import LEADS
 from revops.sync.exchange import sync_call
 from revops.table import begin
 from tests.acceptance.people import partner_lead
+from tests.acceptance.rules import applied, apply, content_of
 from tests.acceptance.stack import Json, Stack, eventually, fresh
 
 CLOSED = 320
@@ -25,12 +26,6 @@ def score_of(stack: Stack, lead: Json, user: str = "admin") -> Json:
     shown: Json = stack.ok("GET", f"/api/v1/leads/{lead['id']}/score", user=user)
     assert sum(line["points"] for line in shown["lines"]) == shown["score"]
     return shown
-
-
-def apply(stack: Stack, name: str, content: Json) -> None:
-    """Settings over whatever version stands."""
-    version = stack.ok("GET", f"/api/v1/settings/{name}", user="admin")["version"]
-    stack.ok("PUT", f"/api/v1/settings/{name}", user="admin", json={"content": content, "version": version})
 
 
 def closed_leads(stack: Stack) -> None:
@@ -64,11 +59,10 @@ def _closed(number: int, at: datetime) -> Lead:
 
 
 @pytest.fixture
-def rules(stack: Stack) -> Iterator[Stack]:
+def retrained(stack: Stack) -> Iterator[Stack]:
     """The stack; afterwards no model is in force and training goes by its own rules."""
-    training = stack.ok("GET", "/api/v1/settings/scoring_training", user="admin")["content"]
-    yield stack
-    apply(stack, "scoring_training", training)
+    with applied(stack, "scoring_training", {}):
+        yield stack
     apply(stack, "scoring_model", {})
 
 
@@ -101,9 +95,9 @@ def test_who_may_see_scores_and_how_they_are_made(stack: Stack) -> None:
 
 @pytest.mark.mission("LEAD-3", "LEAD-4")
 @pytest.mark.fault("R17")
-def test_a_model_is_trained_taken_followed_explained_and_taken_back(rules: Stack) -> None:
-    stack = rules
-    training = stack.ok("GET", "/api/v1/settings/scoring_training", user="admin")["content"]
+def test_a_model_is_trained_taken_followed_explained_and_taken_back(retrained: Stack) -> None:
+    stack = retrained
+    training = content_of(stack, "scoring_training")
 
     # Too few conversions are said to be too few, by the route and in the report.
     apply(stack, "scoring_training", training | {"min_conversions": 90_000})
