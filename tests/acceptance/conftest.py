@@ -17,7 +17,6 @@ from local.aws import wiring_of
 from revops.access import PlaceUser, User
 from revops.kernel import Role, system_call
 from tests.acceptance import orders
-from tests.acceptance.rules import Rules, in_force
 from tests.acceptance.stack import Json, Stack, fresh
 
 _HERE = Path(__file__).parent
@@ -107,13 +106,6 @@ def reps_order(stack: Stack) -> Json:
 def rep2s_order(stack: Stack) -> Json:
     """An active order of the seller of team B."""
     return orders.active(stack, "rep2")
-
-
-@pytest.fixture(scope="session")
-def rules(stack: Stack) -> Iterator[Rules]:
-    """Rules of the files about assignment and nurture, in force everywhere."""
-    with in_force(stack) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,10 @@
-"""Settings that tests need otherwise than they stand, put back afterwards.
+"""Settings that tests need otherwise than they stand, put back afterwards."""
 
-A function keeps what it read for 30 seconds, so the rules several files wait for are written together and waited for
-once.
-"""
-
-import json
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
-from tests.acceptance.people import ATTRIBUTION, partner_lead
-from tests.acceptance.stack import Json, Stack, fresh
-
-IN_FORCE = 33.0
-"""Seconds after which every function has the rules and the absences that were written."""
-FAIR = "Fair 2026"
-"""The source of leads that are to hear from somebody within a minute."""
-_ANYTIME = {"begins": "00:00:00", "ends": "00:00:00", "weekends": True}
+from tests.acceptance.stack import Json, Stack
 
 
 def content_of(stack: Stack, name: str) -> Json:
@@ -57,106 +40,3 @@ def away(stack: Stack, name: str, *, manager: str) -> Iterator[None]:
         yield
     finally:
         stack.ok("PUT", path, user="admin", json={})
-
-
-@dataclass
-class Receiver:
-    """A company's own webhook, on this machine."""
-
-    url: str = ""
-    taken: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
-
-    def messages(self, about: str) -> list[Json]:
-        return [json.loads(body) for _, body in self.taken if about in body.decode()]
-
-
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver for a while."""
-    found = Receiver()
-
-    class Take(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the base class's name for it
-            body = self.rfile.read(int(self.headers["content-length"]))
-            found.taken.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing on the terminal."""
-
-    server = HTTPServer(("127.0.0.1", 0), Take)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    found.url = f"http://127.0.0.1:{server.server_port}/hooks"
-    try:
-        yield found
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@dataclass
-class Rules:
-    """What is in force: a territory of three sellers, one of whom is away and another has twice the weight; a
-    sequence of seconds; a receiver of notices. Two leads of the fair came the moment the rules were in force, of whom
-    the seller called one: their minute passes beside whatever else is tested."""
-
-    territory: str
-    country: str
-    sellers: dict[str, str]
-    receiver: Receiver
-    uncalled: Json
-    called: Json
-
-
-def _step(name: str, channel: str, after: str, template: str, **more: Any) -> Json:
-    of = {"of": "enrolment", "language": "en", "only_if": "", "score_rise": 0}
-    return {"name": name, "channel": channel, "after": after, "template": template} | of | more
-
-
-def _seconds(stack: Stack) -> Json:
-    """The nurture settings with a mail at once, another after 30 s, a follow-up by WhatsApp once engaged, a task after
-    32 s, at any hour."""
-    sequences = content_of(stack, "nurture")["sequences"]
-    steps = [
-        _step("mail-1", "email", "PT0S", "welcome-1"),
-        _step("mail-2", "email", "PT30S", "welcome-2"),
-        _step("whatsapp-1", "whatsapp", "PT1S", "follow-up-1", of="engagement", only_if="engaged"),
-        _step("sdr-task", "task", "PT32S", "Call {{full_name}}"),
-    ]
-    welcome = sequences["welcome"] | {"steps": steps}
-    return {"sequences": sequences | {"welcome": welcome}, "quiet": _ANYTIME, "spacing": "PT0S"}
-
-
-@contextmanager
-def in_force(stack: Stack) -> Iterator[Rules]:
-    """The rules of the files about assignment and nurture, once they are in force everywhere."""
-    sellers = {name: stack.user_id(name) for name in ("rep", "rep2", "manager")}
-    territory = f"isle-{fresh()}"
-    assignment = {
-        "territories": [
-            {"name": territory, "countries": ["IS"], "user_ids": list(sellers.values())},
-            {"name": f"away-{fresh()}", "countries": ["LI"], "user_ids": [sellers["rep"], sellers["rep2"]]},
-        ],
-        "weights": {sellers["manager"]: 2},
-    }
-    fair = {"name": "fair", "minutes": 1, "sources": [FAIR], "around_the_clock": True}
-    with ExitStack() as while_in_force:
-        receiver = while_in_force.enter_context(receiving())
-        wanted: dict[str, Json] = {
-            "assignment": assignment,
-            "response": {"rules": [fair, {"name": "standard", "minutes": 60}]},
-            "notices": {"webhook_url": receiver.url},
-            "nurture": _seconds(stack),
-        }
-        for name, changes in wanted.items():
-            while_in_force.enter_context(applied(stack, name, changes))
-        while_in_force.enter_context(away(stack, "rep2", manager="manager2"))
-        time.sleep(IN_FORCE)
-        from_the_fair = ATTRIBUTION | {"source": FAIR}
-        uncalled, called = [partner_lead(stack, country="LI", attribution=from_the_fair) for _ in range(2)]
-        call = {"type": "call", "about": called["id"], "subject": "First call", "outcome": "Positive"}
-        stack.ok("POST", "/api/v1/activities", expect=201, user="rep", json=call)
-        yield Rules(territory, "IS", sellers, receiver, uncalled, called)

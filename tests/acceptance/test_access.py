@@ -7,7 +7,7 @@ import pytest
 from revops.access import MATRIX, Reach, Resource
 from revops.kernel import Role
 from tests.acceptance import orders
-from tests.acceptance.people import partner_lead
+from tests.acceptance.people import audit_of, partner_lead
 from tests.acceptance.stack import Json, Stack, eventually, fresh, problem
 
 _NOBODYS_ACCOUNT = "ACC_00000000000000000000000000"
@@ -64,6 +64,8 @@ def probes(stack: Stack, reps_order: Json, rep2s_order: Json) -> list[Probe]:
             ),
         ]
     )
+    for probe in (probe for group in found for probe in group if probe.audit):
+        audit_of(stack, probe.path.rpartition("/")[2])  # the trail follows the record
     return [probe for group in found for probe in group]
 
 

@@ -81,8 +81,9 @@ class TellOwner:
 
     def by_webhook(self, lead_id: str, owner_id: str, event_id: str) -> str:
         """The same to the company's webhook, without a person's data."""
-        url, lead = self._settings.read(NoticeRules).webhook_url, self._told_of(lead_id, owner_id)
-        if not url or lead is None:
+        url = self._settings.read(NoticeRules).webhook_url
+        lead = self._told_of(lead_id, owner_id) if url else None
+        if lead is None:
             return ""
         facts = {
             "lead_id": lead.id,
@@ -107,8 +108,9 @@ class TellOwner:
 
     def missed_by_webhook(self, lead_id: str, task_id: str, event_id: str) -> str:
         """The same to the company's webhook."""
-        url, lead = self._settings.read(NoticeRules).webhook_url, LEADS.get(self._table, lead_id)
-        if not url or lead is None:
+        url = self._settings.read(NoticeRules).webhook_url
+        lead = LEADS.get(self._table, lead_id) if url else None
+        if lead is None:
             return ""
         facts = {"lead_id": lead.id, "owner_id": lead.owner_id, "task_id": task_id}
         sent = self._post(event_id, url, {"id": event_id, "type": "lead.response_missed", "data": facts})

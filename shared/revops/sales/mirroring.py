@@ -43,6 +43,7 @@ from revops.sales.store import (
     SALES_ORDERS,
     SUBSCRIPTION,
     BookEntry,
+    MirrorState,
     enter,
     midnight,
     mirror_key,
@@ -95,19 +96,26 @@ class MirrorPayer:
     def follow(self, signal: PayerSignal, call: CallContext) -> bool:
         """Mirrors the payer of a signal, unless that was begun after the signal came: one act of a customer makes a
         dozen events, and the first fetch after the last of them sees all. False when there was nothing left to do."""
-        state = mirror_state(self._table.get(mirror_key(signal.payer)))
+        state = self._state(signal.payer)
         if state.fetched_at is not None and state.fetched_at > signal.received_at + _SKEW:
             return False
-        self(signal.payer, call)
+        self._mirror(signal.payer, state, call)
         return True
 
     def __call__(self, payer: str, call: CallContext) -> int:
         """How many records were written. Raises Unavailable, Contention, or what Stripe refuses."""
+        return self._mirror(payer, self._state(payer), call)
+
+    def _state(self, payer: str) -> MirrorState:
+        return mirror_state(self._table.get(mirror_key(payer)))
+
+    def _mirror(self, payer: str, state: MirrorState, call: CallContext) -> int:
+        """`state` was read before anything is fetched, and again after each lost race."""
         for race in range(MAX_RACES):
             if race:
                 self._sleep(self._jitter() * min(2.0, 0.05 * 2**race))  # seconds
+                state = self._state(payer)
             began = self._clock.now()
-            state = mirror_state(self._table.get(mirror_key(payer)))
             owner = self._payers.of_payer(payer)
             facts = self._stripe.of_payer(payer)
             try:

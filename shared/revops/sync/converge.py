@@ -72,7 +72,6 @@ class ConvergeContact:
         fields = self._settings.read(HubspotFields)
         person_id = linked_person(self._table, entry.subject)
         for _ in range(ATTEMPTS):
-            entry = self._settlement.load(entry.id)
             if not entry.waiting:
                 return Converged(person_id or "")
             state = read_state(self._table, person_id) if person_id else None
@@ -92,6 +91,7 @@ class ConvergeContact:
             try:
                 self._table.commit(transaction)
             except ConditionFailed:
+                entry = self._settlement.load(entry.id)
                 continue
             return outcome
         raise Contention("the contact keeps changing; try again shortly")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.acceptance.people import audit_of, partner_lead
-from tests.acceptance.rules import Rules
+from tests.acceptance.ruled.conftest import Rules
 from tests.acceptance.stack import Json, Stack, at_once, eventually, fresh
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.people import partner_lead
-from tests.acceptance.rules import Rules
+from tests.acceptance.ruled.conftest import Rules
 from tests.acceptance.stack import Json, Stack, eventually, fresh
 
 TWO_CONSENTS = [
