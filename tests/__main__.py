@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,20 @@ def on_the_stack(workers: int) -> dict[str, list[str]]:
     return {DEPLOYED: [*command, *beside], f"{DEPLOYED}, alone": [*command, "-m", "alone"]}
 
 
+@contextmanager
+def layers_meanwhile(environment: Mapping[str, str]) -> Iterator[None]:
+    """Builds the layers beside the first suites: they wait for the disk more than they work. Whoever needs one that is
+    not there yet waits for it; one that cannot be built is named by whoever needs it."""
+    command = [sys.executable, "-m", "local.stack.build"]
+    quiet = subprocess.DEVNULL
+    building = subprocess.Popen(command, cwd=PROJECT, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
+    try:
+        yield
+    finally:
+        building.terminate()
+        building.wait()
+
+
 def on_a_stack(steps: Mapping[str, list[str]], environment: Mapping[str, str]) -> list[Result]:
     """Commands against a stack made for them, which is stopped afterwards."""
 
@@ -95,9 +110,10 @@ def main() -> int:
     # A dozen processes a suite import the same modules; compiled once, they start in half the time.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.monotonic()
-    results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
-    if DEPLOYED in wanted:
-        results += on_a_stack(on_the_stack(given.workers), environment)
+    with layers_meanwhile(environment) if len(wanted) > 1 else nullcontext():
+        results = [run(suite, pytest(suite, given.workers), environment) for suite in SUITES if suite in wanted]
+        if DEPLOYED in wanted:
+            results += on_a_stack(on_the_stack(given.workers), environment)
     say("\n" + "─" * 80)
     for result in results:
         say(f"{'✓' if result.held else '✗'} {result.name:<24}{result.seconds:8.1f} s")

@@ -137,3 +137,14 @@ def _zip(files: dict[str, bytes]) -> bytes:
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name])
     return buffer.getvalue()
+
+
+def main() -> None:
+    """Every layer of third-party code that the stack and the tests need, for this machine and for Lambda."""
+    for architecture in ("host", "arm64"):
+        for name in THIRD_PARTY:
+            third_party(name, architecture)
+
+
+if __name__ == "__main__":
+    main()
