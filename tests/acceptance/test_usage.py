@@ -126,3 +126,14 @@ def _mailed(stack: Stack, account: str, wanted: list[str]) -> list[str]:
     """The subjects of the alerts' mails about an account, once there is one of each wanted."""
     subjects = sorted(mail["subject"] for mail in stack.mails(account) if "cap is used" in mail["subject"])
     return subjects if set(wanted) <= set(subjects) else []
+
+
+@pytest.mark.mission("USE-3", "ORD-5")
+def test_usage_after_the_subscription_ended_is_refused(stack: Stack) -> None:
+    order = orders.active(stack)
+    event = _event(order["account_id"])
+    eventually("the caps of the order", lambda: _use(stack, event).status_code == 201)
+    (subscription,) = orders.subscriptions_of(stack, order["id"])
+    stack.stripe("DELETE", f"subscriptions/{subscription['id']}")
+    eventually("usage is refused", lambda: _use(stack, _event(order["account_id"])).status_code == 409)
+    assert _use(stack, event).json()["duplicate"] is True

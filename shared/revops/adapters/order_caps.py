@@ -1,4 +1,5 @@
-"""What an order agrees on usage becomes the account's plan: the terms of an order form as terms of usage."""
+"""What an order agrees on usage becomes the account's plan: the terms of an order form as terms of usage, until its
+subscription ends."""
 
 from datetime import UTC, datetime
 
@@ -6,6 +7,8 @@ from revops.kernel import CallContext, Clock
 from revops.orders.changing import root_of
 from revops.orders.model import OrderForm, OrderKind, OrderStatus
 from revops.orders.store import ORDERS, TIMELINES
+from revops.sales.model import RenewalStatus
+from revops.sales.store import RENEWALS, SALES_ORDERS, running_term, sales_order_id
 from revops.table import Table
 from revops.usage import Allowance, CapPlan, CapShare, CapTerms, Line, SetCapPlan, SpendPeriod
 
@@ -29,11 +32,14 @@ def cap_terms_of(order: OrderForm) -> CapTerms | None:
     )
 
 
+_OVER = frozenset({RenewalStatus.CANCELLED, RenewalStatus.LAPSED})
+
+
 class ApplyOrderCaps:
     """Puts the caps in force that hold for an active order's subscription now: those of the form agreed last whose day
-    has come. One that dropped all usage lines ends what its contract limited; then the account's usage is limited by
-    what another of its contracts agreed on, and taken no more where none does. Safe to repeat: the same terms again
-    write nothing."""
+    has come. One that dropped all usage lines, and the end of the subscription, end what the contract limited; then the
+    account's usage is limited by what another of its contracts agreed on, and taken no more where none does. Safe to
+    repeat: the same terms again write nothing."""
 
     def __init__(self, table: Table, clock: Clock, set_plan: SetCapPlan) -> None:
         self._table = table
@@ -59,4 +65,19 @@ class ApplyOrderCaps:
         if order.status is not OrderStatus.ACTIVE:
             return None
         share = CapShare(order_id=root.id, agreed_at=agreed_at, terms=cap_terms_of(order))
+        ended_at = self._ended_at(root)
+        if ended_at is not None:
+            share = CapShare(order_id=root.id, agreed_at=max(agreed_at, ended_at), terms=None)
         return self._set_plan.share(order.account_id, share, call)
+
+    def after_term(self, renewal_id: str, call: CallContext) -> CapPlan | None:
+        """The same for the contract of a term, once Stripe says that its subscription ended; None before. Raises
+        NotFound, Refused."""
+        term = RENEWALS.get(self._table, renewal_id)
+        return self(term.order_id, call) if term is not None and term.status in _OVER else None
+
+    def _ended_at(self, root: OrderForm) -> datetime | None:
+        """When it became known that the subscription of a contract ended; None while it runs."""
+        sold = SALES_ORDERS.get(self._table, sales_order_id(root.id))
+        term = running_term(self._table, sold.term_id) if sold is not None else None
+        return term.modified_at if term is not None and term.status in _OVER else None

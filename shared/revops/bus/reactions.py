@@ -2,7 +2,7 @@
 lead is compared once more with those that raced it, and people are told by mail."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from revops.bus.consume import Occurred, Reaction
 from revops.crm.qualification import NominateLead
@@ -15,12 +15,20 @@ Reactions = Mapping[str, Sequence[Reaction]]
 _LOUD = frozenset({"high", "urgent"})
 
 
+class ApplyCaps(Protocol):
+    """Puts in force what limits usage now: by an order that changed, or by a term that ended."""
+
+    def __call__(self, order_id: str, call: CallContext) -> object: ...
+
+    def after_term(self, renewal_id: str, call: CallContext) -> object: ...
+
+
 def order_reactions(
     start_workflow: Callable[[], StartWorkflow],
     answer_wait: Callable[[], AnswerWait],
-    apply_order_caps: Callable[[], Callable[[str, CallContext], object]],
+    apply_order_caps: Callable[[], ApplyCaps],
 ) -> Reactions:
-    """What an order's events set going."""
+    """What an order's events set going, and the end of its subscription."""
 
     def start(event: Occurred) -> str:
         start_workflow()(event.data["order_id"], event.data["attempt"])
@@ -33,11 +41,18 @@ def order_reactions(
         apply_order_caps()(event.data["order_id"], event.call)
         return "caps in force"
 
+    def over(event: Occurred) -> str:
+        return "caps in force" if apply_order_caps().after_term(event.data["renewal_id"], event.call) else ""
+
     def catch_up(event: Occurred) -> str:
-        """A change of an order was lost: what its events would have set in motion."""
+        """A change of an order or of a term was lost: what its events would have set in motion."""
+        record = str(event.data["record"]).partition("|")[0]
+        if event.data["kind"] == "RENEWAL":
+            apply_order_caps().after_term(record.removeprefix("RENEWAL#"), event.call)
+            return "caps brought up to date"
         if event.data["kind"] != "ORDER":
             return ""
-        order_id = str(event.data["record"]).partition("|")[0].removeprefix("ORDER#")
+        order_id = record.removeprefix("ORDER#")
         answer_wait()(order_id, event.call)
         apply_order_caps()(order_id, event.call)
         return "order brought up to date"
@@ -50,6 +65,7 @@ def order_reactions(
         "OrderFormExecuted": (wake,),
         "OrderFormCancelled": (wake,),
         "OrderFormActivated": (caps,),
+        "RenewalDecided": (over,),
         "RecordRedriven": (catch_up,),
     }
 

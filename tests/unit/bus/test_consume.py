@@ -1,5 +1,6 @@
 """Each event of ours starts its own reaction, and what is none of ours starts nothing."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +14,22 @@ from revops.bus.reactions import (
     qualification_reactions,
 )
 from revops.kernel import Invalid
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A use case that writes down what it is asked."""
+
+    done: list[tuple[Any, ...]]
+    name: str
+    answer: object
+
+    def __call__(self, *said: object) -> object:
+        self.done.append((self.name, *[getattr(each, "causation_id", each) for each in said]))
+        return self.answer
+
+    def after_term(self, *said: object) -> object:
+        return self("term", *said)
 
 
 class Reactions:
@@ -29,11 +46,7 @@ class Reactions:
         )
 
     def _use(self, name: str, answer: object = None) -> Any:
-        def call(*said: object) -> object:
-            self.done.append((name, *[getattr(each, "causation_id", each) for each in said]))
-            return answer
-
-        return lambda: call
+        return lambda: _Use(self.done, name, answer)
 
 
 def envelope(name: str, /, source: str = "revops", **data: Any) -> dict[str, Any]:
@@ -50,6 +63,8 @@ def envelope(name: str, /, source: str = "revops", **data: Any) -> dict[str, Any
         ("OrderFormExecuted", {"order_id": "O"}, ("answer", "O", "E:1:x")),
         ("OrderFormCancelled", {"order_id": "O"}, ("answer", "O", "E:1:x")),
         ("OrderFormActivated", {"order_id": "O"}, ("caps", "O", "E:1:x")),
+        ("RenewalDecided", {"renewal_id": "R"}, ("caps", "term", "R", "E:1:x")),
+        ("RecordRedriven", {"record": "RENEWAL#R|RENEWAL", "kind": "RENEWAL"}, ("caps", "term", "R", "E:1:x")),
         ("LeadCreated", {"lead_id": "L"}, ("recheck", "L", "E:1:x")),
     ],
 )

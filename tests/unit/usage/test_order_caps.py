@@ -1,7 +1,7 @@
 """The caps of an order come into force, and an event told again brings none of an older order back (USE-3)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -9,6 +9,8 @@ from revops.adapters.order_caps import ApplyOrderCaps
 from revops.kernel import VersionConflict, system_call
 from revops.orders.model import ESignMethod, OrderForm, OrderKind, OrderStatus, OrderTerms, Signature
 from revops.orders.store import ORDERS
+from revops.sales.model import Renewal, RenewalStatus, SaleKind, SalesOrder
+from revops.sales.store import RENEWALS, SALES_ORDERS, renewal_id, sales_order_id
 from revops.table import Transaction, begin
 from revops.usage import SetCapPlan
 from revops.usage.store import PLANS, plan_id
@@ -66,6 +68,28 @@ class Desk:
         ORDERS.create(transaction, order)
         self.table.commit(transaction)
         return order.id
+
+    def sold(self, order_id: str) -> str:
+        """The sales order of a form, and the term it began, which runs."""
+        now, begins, ends = self.clock.now(), date(2026, 11, 20), date(2027, 11, 20)
+        common = {"created_at": now, "modified_at": now, "account_id": ACCOUNT, "owner_id": "rep", "currency": "EUR"}
+        sale, term = sales_order_id(order_id), renewal_id(order_id, begins)
+        said = {"plan": "Custom", "starts_on": begins, "ends_on": ends, "order_id": order_id} | common
+        transaction = begin(CALL, now)
+        order = {"number": "SO-2026-000001", "kind": SaleKind.NEW, "opportunity_id": "OPP_1", "items": (), "total": 1}
+        SALES_ORDERS.create(transaction, SalesOrder.model_validate({"id": sale, "term_id": term, **order, **said}))
+        running = {"sales_order_id": sale, "amount": 1, "term_months": 12, "auto_renewal": False}
+        RENEWALS.create(transaction, Renewal.model_validate({"id": term, **running, **said}))
+        self.table.commit(transaction)
+        return term
+
+    def became(self, term_id: str, status: RenewalStatus) -> None:
+        """What Stripe or a renewal made of a term, a day later."""
+        self.clock.advance(days=1)
+        transaction = begin(CALL, self.clock.now())
+        term = RENEWALS.require(self.table, term_id)
+        RENEWALS.update(transaction, term.revised(self.clock.now(), status=status))
+        self.table.commit(transaction)
 
     def included(self) -> int | None:
         """None without a line."""
@@ -130,6 +154,39 @@ def test_what_another_contract_agreed_before_limits_again(desk: Desk) -> None:
     desk.apply(first, CALL)  # told late
     assert desk.included() == 5000
     desk.apply(desk.order(3, None, amends=second), CALL)
+    assert desk.included() == 100
+
+
+@pytest.mark.mission("USE-3", "ORD-5")
+@pytest.mark.fault("R16")
+@pytest.mark.parametrize("ended", [RenewalStatus.CANCELLED, RenewalStatus.LAPSED])
+def test_the_end_of_a_subscription_ends_what_its_contract_limited(desk: Desk, ended: RenewalStatus) -> None:
+    """Neither the order told again nor a change that was agreed for a later day brings it back."""
+    first = desk.order(1, 100)
+    desk.apply(first, CALL)
+    term = desk.sold(first)
+    desk.became(term, RenewalStatus.OPEN)
+    assert desk.apply.after_term(term, CALL) is None
+    assert desk.included() == 100
+    desk.became(term, ended)
+    desk.apply.after_term(term, CALL)
+    assert desk.included() is None
+    desk.apply(first, CALL)
+    desk.apply(desk.order(30, 700, amends=first), CALL)
+    assert desk.included() is None
+
+
+@pytest.mark.mission("USE-3", "ORD-5")
+def test_a_term_that_another_follows_goes_on_and_one_contract_ends_alone(desk: Desk) -> None:
+    first, second = desk.order(1, 100), desk.order(2, 5000)
+    for order in (first, second):
+        desk.apply(order, CALL)
+    term, other = desk.sold(first), desk.sold(second)
+    desk.became(term, RenewalStatus.RENEWED)
+    desk.apply.after_term(term, CALL)
+    assert desk.included() == 5000
+    desk.became(other, RenewalStatus.CANCELLED)
+    desk.apply.after_term(other, CALL)
     assert desk.included() == 100
 
 
