@@ -22,6 +22,7 @@ from revops.crm.intake import SubmitLead
 from revops.inbox import InboxEntry, ReceiveSignal, Settlement, Signal
 from revops.kernel import CallContext, Unavailable, system_call
 from revops.notices.service import Once
+from revops.stream import RelayChanges
 from revops.table import Change, Page, Query, Row, Transaction, begin
 from tests.builders.dynoxide import DynoxideServer
 from tests.faults import nurturing
@@ -159,6 +160,12 @@ def _chained_to_what_was_tried() -> Iterator[None]:
         return write(self, entry)[0], entry.hash
 
     with patch.object(WriteAudit, "_write", forgetful):
+        yield
+
+
+@contextmanager
+def _silent_about_what_was_lost() -> Iterator[None]:
+    with patch.object(RelayChanges, "_catch_up", lambda _self, _change: None):
         yield
 
 
@@ -331,6 +338,13 @@ MUTANTS: tuple[Mutant, ...] = (
         _chained_to_what_was_tried,
         wrap=_slow_chainers,
         cast=_AUDITED,
+    ),
+    Mutant(
+        "relay fills gaps silently",
+        "R15: what follows from a lost creation never comes",
+        _silent_about_what_was_lost,
+        wrap=_lossy,
+        cast=_OUTBOUND,
     ),
     Mutant("relay acks a refused publish", "R13: an event is lost", wrap=_deaf_to_refusals),
     Mutant("alert without claim", "USE-4: told twice", _unclaimed("revops.usage.alerts", "spend_cap_alert")),

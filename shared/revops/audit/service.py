@@ -1,11 +1,18 @@
 """Writing the audit from the stream, and reading it under the policy."""
 
+from collections.abc import Callable
+
 from revops.access import Policy, Resource
 from revops.audit.model import AuditEntry
 from revops.audit.policies import entry_for, gap_entry, record_name, verify_chain
 from revops.audit.store import audit_key, audit_row, entries_of, head_of, load_entry
-from revops.kernel import CallContext, Clock, Forbidden, NotFound, system_call
+from revops.kernel import CallContext, Clock, Forbidden, NotFound, TooLarge, system_call
 from revops.table import ABSENT, Change, ConditionFailed, Table, begin
+
+
+def first_of(change: Change) -> Change | None:
+    """The change that made a record, when this one is the next: what stood before it is the record as it was made."""
+    return Change("", None, change.before) if change.before is not None and change.before.version == 1 else None
 
 
 class WriteAudit:
@@ -15,8 +22,10 @@ class WriteAudit:
         self._table = table
         self._clock = clock
 
-    def __call__(self, change: Change) -> int:
-        """Writes the entry of a change; a version that the stream skipped gets a gap entry. Returns entries written."""
+    def __call__(self, change: Change, lost: Callable[[Change], None] = lambda _: None) -> int:
+        """Writes the entry of a change. A version that the stream skipped gets a gap entry, unless it was the first and
+        the change shows what it was; `lost` is told of such a change before any entry of it stands. Returns entries
+        written."""
         row = change.row
         record = record_name(row)
         version = row.version + 1 if change.after is None else row.version
@@ -26,8 +35,18 @@ class WriteAudit:
         head = head_of(self._table, record)
         if head is not None and head.version >= version:
             return 0
-        written, last_hash = self.fill(record, row.kind, (head.version if head else 0) + 1, version - 1, head)
+        lost(change)
+        first = first_of(change) if head is None else None
+        try:
+            written, last_hash = self._write(entry_for(first, "")) if first else self._gap(record, change, head)
+        except TooLarge:
+            written, last_hash = self._gap(record, change, head)
         return written + self._write(entry_for(change, last_hash))[0]
+
+    def _gap(self, record: str, change: Change, head: AuditEntry | None) -> tuple[int, str]:
+        row = change.row
+        last = row.version if change.after is None else row.version - 1
+        return self.fill(record, row.kind, (head.version if head else 0) + 1, last, head)
 
     def fill(self, record: str, kind: str, first: int, last: int, head: AuditEntry | None) -> tuple[int, str]:
         """Writes gap entries for versions that no change was seen of. Returns how many, and the last hash."""

@@ -6,18 +6,19 @@ entry is written once, an event keeps its id, a worker converges, a mark is a ma
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from revops.audit import WriteAudit, changes_between
-from revops.catalogue import Event
+from revops.audit import WriteAudit, changes_between, first_of, record_name
+from revops.catalogue import Event, RecordRedriven, event
 from revops.inbox import INBOX, InboxStatus
-from revops.kernel import DomainError
+from revops.kernel import DomainError, Unavailable
 from revops.stream.dead_letters import SOURCE, KeepDeadLetter
 from revops.stream.ports import EventBus, MarkDirty, Queues
-from revops.table import Change, parse_record
+from revops.table import Change, Row, parse_record
 
 SYNC_QUEUE = "hubspot"
 """The queue of the worker that keeps the remote copies."""
@@ -54,6 +55,13 @@ class _Consequences:
     events: list[Event] = field(default_factory=list)
     messages: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     given_up: str = ""
+
+
+def redriven(row: Row, at: str) -> Event:
+    """The word that changes of a record were lost, and that it is to be looked at as it stands (R15)."""
+    record = record_name(row)
+    payload = RecordRedriven(record=record, kind=row.kind, record_version=row.version)
+    return event(payload, entity_id=record, version=row.version, occurred_at=at)
 
 
 class RelayChanges:
@@ -121,7 +129,7 @@ class RelayChanges:
             if each.change.kind not in self._audited:
                 continue
             try:
-                outcome.audited += self._write_audit(each.change)
+                outcome.audited += self._write_audit(each.change, self._catch_up)
             except _BROKEN as error:
                 self._isolate(each.record, error, outcome)
             except DomainError as error:
@@ -130,6 +138,19 @@ class RelayChanges:
                     continue
                 outcome.retry_from, outcome.reason = sequence, error.slug
                 return
+
+    def _catch_up(self, change: Change) -> None:
+        """The stream lost versions of a record, which its next change shows: what the sweeper would have said of them
+        is said here, for it finds none whose newest version has its entry. Raises Unavailable when the bus refuses."""
+        if change.after is None or change.after.stamp is None:
+            return
+        said = [redriven(change.after, change.after.stamp.at)]
+        first = first_of(change)
+        if first is not None:
+            with suppress(*_BROKEN):  # what nothing could be made of is a dead letter already
+                said += [told for events_of in self._events_of for told in events_of(first)]
+        if self._bus.publish(said):
+            raise Unavailable("the bus refused what was driven again")
 
     def _consequences(self, record: Mapping[str, Any]) -> _Consequences | None:
         change = parse_record(record)
@@ -163,8 +184,8 @@ class RelayChanges:
 
     def _hand_over(self, done: Sequence[_Consequences], outcome: RelayOutcome) -> None:
         refused: set[str] = set()
-        events = [(each, event) for each in done for event in each.events]
-        for position in self._bus.publish([event for _, event in events]) if events else ():
+        events = [(each, said) for each in done for said in each.events]
+        for position in self._bus.publish([said for _, said in events]) if events else ():
             refused.add(_sequence(events[position][0].record))
         outcome.published = len(events)
         queues = sorted({queue for each in done for queue, _ in each.messages})

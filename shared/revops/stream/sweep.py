@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from revops.analytics import COUNTED, ApplyRollups, contribution_key
-from revops.audit import WriteAudit, audit_key
-from revops.audit.policies import record_name
+from revops.audit import WriteAudit, audit_key, record_name
 from revops.audit.store import head_of
-from revops.catalogue import RecordRedriven, event
 from revops.inbox import INBOX, Settlement
 from revops.kernel import Clock, DomainError, Unavailable, parse_time, system_call, time_text
 from revops.stream.ports import EventBus, MarkDirty, Queues, Redrive, RollingScan
-from revops.stream.relay import SYNC_QUEUE, EventsOf
+from revops.stream.relay import SYNC_QUEUE, EventsOf, redriven
 from revops.table import ABSENT, Change, Key, Row, Table, begin, due_now, present
 
 SETTLED_AFTER = timedelta(minutes=10)
@@ -116,7 +114,7 @@ class RedriveRecords:
 
         A record that cannot be read keeps none of the others back: the first such error is raised after the last."""
         old = time_text(self._clock.now() - SETTLED_AFTER)
-        # One that was changed again meanwhile is on its way: the relay fills the gap before it.
+        # One that was changed again meanwhile is on its way: the relay says what was lost before it.
         rows = [row for row in present(self._table.get_many(list(keys))) if row.stamp and row.stamp.at < old]
         broken: Exception | None = None
         for row in rows:
@@ -132,8 +130,7 @@ class RedriveRecords:
 
     def _redrive(self, row: Row) -> None:
         record = record_name(row)
-        payload = RecordRedriven(record=record, kind=row.kind, record_version=row.version)
-        events = [event(payload, entity_id=record, version=row.version, occurred_at=self._clock.now().isoformat())]
+        events = [redriven(row, self._clock.now().isoformat())]
         if row.version == 1:
             change = Change("", None, row)  # nothing stood before it, so the whole change is known
             events += [said for events_of in self._events_of for said in events_of(change)]

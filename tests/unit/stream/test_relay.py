@@ -91,6 +91,53 @@ def test_a_record_nothing_can_be_made_of_is_kept_and_its_neighbours_go_on(name: 
     assert len(world.dead()) == 1, "given up twice it is one letter"
 
 
+def _changed(world: Relay, times: int) -> list[dict[str, Any]]:
+    """The records of a lead that is made and then changed so many times."""
+    [made] = world.leads(1)
+    lead_id = made["dynamodb"]["Keys"]["pk"]["S"].removeprefix("LEAD#")
+    change = ChangeLead(world.table, world.clock, Policy())
+    for number in range(1, times + 1):
+        change(lead_id, LeadChange(version=number, job_title=f"Title {number}"), CALL)
+    changes = [each for each in world.table.changes if each.kind == "LEAD"]
+    return [stream_record(each, f"{n}") for n, each in enumerate(changes, 1)]
+
+
+@pytest.mark.mission("SAFE-3")
+@pytest.mark.fault("R15")
+def test_a_creation_the_stream_lost_is_made_good_by_the_next_change() -> None:
+    world = Relay()
+    _, second, third = _changed(world, 2)
+    world.relay([second, third])
+    assert world.bus.names.count("LeadCreated") == 1
+    assert world.bus.names.count("RecordRedriven") == 1
+    entries = list(entries_of(world.table, _record_of(second)))
+    assert [(entry.version, entry.gap) for entry in entries] == [(1, False), (2, False), (3, False)]
+    assert verify_chain(entries) == []
+    world.relay([second, third])
+    assert world.bus.names.count("RecordRedriven") == 1, "once is enough"
+
+
+@pytest.mark.mission("SAFE-3")
+@pytest.mark.fault("R15", "R27")
+def test_what_the_stream_lost_between_two_changes_is_said_before_any_entry_stands() -> None:
+    world = Relay()
+    first, second, _, fourth = _changed(world, 3)
+    world.relay([first, second])
+    world.bus.refuse = {f"{_record_of(first)}:4:RecordRedriven": 1}
+    outcome = world.relay([fourth])
+    assert outcome.retry_from == "4"
+    assert len(list(entries_of(world.table, _record_of(first)))) == 2
+    assert world.relay([fourth]).retry_from == ""
+    entries = list(entries_of(world.table, _record_of(first)))
+    assert [(entry.version, entry.gap) for entry in entries] == [(1, False), (2, False), (3, True), (4, False)]
+    assert world.bus.names.count("RecordRedriven") == 1
+
+
+def _record_of(record: Mapping[str, Any]) -> str:
+    keys = record["dynamodb"]["Keys"]
+    return f"{keys['pk']['S']}|{keys['sk']['S']}"
+
+
 @pytest.mark.fault("R13")
 @pytest.mark.parametrize("place", range(4))
 def test_a_dependency_that_is_silent_stops_the_batch_there(place: int) -> None:
