@@ -157,11 +157,11 @@ def test_every_name_of_an_event_in_the_code_is_in_the_catalogue() -> None:
 
 
 def test_every_event_is_published_by_a_slice() -> None:
-    """An event is made where its payload is: in a slice's function of a change, or by the sweeper."""
+    """An event is made where its payload is: in a slice's function of a change, or where it shows that one was lost."""
     made = {
         called(node)
         for source in package()
-        if source.module.endswith((".events", ".notes", ".sweep"))
+        if source.module.endswith((".events", ".notes", ".relay"))
         for node in source.walk(ast.Call)
     }
     assert not {payload.event_name() for payload in PAYLOADS} - made
