@@ -3,6 +3,7 @@
 from typing import Any
 
 from revops.bootstrap import wiring
+from revops.platform.failing import reports_failure
 from revops.platform.logging import LogCode, log
 from revops.table import Key
 
@@ -10,6 +11,7 @@ relay = wiring().relay_changes()
 redrive = wiring().redrive_records()
 
 
+@reports_failure
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """A batch of stream records in, the first one to deliver again out; or the keys of records that were lost."""
     if "redrive" in event:

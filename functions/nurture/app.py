@@ -3,6 +3,7 @@
 from typing import Any
 
 from revops.bootstrap import wiring
+from revops.platform.failing import reports_failure
 from revops.platform.jobs import run_job
 from revops.platform.logging import LogCode, log
 
@@ -10,6 +11,7 @@ use = wiring()
 run = use.run_nurture()
 
 
+@reports_failure
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any] | None:
     """A schedule's call is one run per period; an event of SES is one word about one mail."""
     if event.get("source") == "aws.ses":

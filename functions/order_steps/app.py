@@ -9,6 +9,7 @@ from typing import Any
 from revops.bootstrap import wiring
 from revops.kernel import system_call
 from revops.orders.workflow import StepTask
+from revops.platform.failing import reports_failure
 from revops.platform.jobs import run_job
 from revops.platform.logging import LogCode, log
 
@@ -17,6 +18,7 @@ run_order_step = use.run_order_step()
 sync_catalogue = use.sync_catalogue()
 
 
+@reports_failure
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """`{"order_id", "step", …}` in, `{"order_id", "status", "next"}` out; raises what the workflow shall retry."""
     if event.get("source") == "aws.events":

@@ -299,6 +299,16 @@ def handlers_decide_nothing(source: Source) -> Breaches:
         yield source.at(node, f"{source.module} loops, catches or defines a class; that belongs to a slice")
 
 
+def handlers_fail_without_words(source: Source) -> Breaches:
+    """S16: Lambda writes the message of what a handler raises into the log. A batch of messages raises nothing."""
+    for node in source.tree.body:
+        if not isinstance(node, ast.FunctionDef) or node.name != "handler":
+            continue
+        reports = "reports_failure" in {dotted(decorator) for decorator in node.decorator_list}
+        if not reports and not _calls(node, "handle_messages"):
+            yield source.at(node, f"{source.module} may raise what quotes a person; it reports_failure")
+
+
 RULES = [
     Rule(
         nothing_scans_but_the_sweeper,
@@ -360,6 +370,11 @@ RULES = [
     Rule(
         handlers_decide_nothing,
         planted("while True:\n    pass", "functions.crm_api.app"),
+        functions,
+    ),
+    Rule(
+        handlers_fail_without_words,
+        planted("def handler(event, context):\n    return sweep(event)", "functions.housekeeping.app"),
         functions,
     ),
     Rule(everything_public_says_what_it_is, planted("def handler(event): ...", "functions.crm_api.app"), functions),

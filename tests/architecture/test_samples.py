@@ -8,6 +8,7 @@ sample before it is sent; nothing else is changed.
 import importlib.util
 import json
 import secrets
+import traceback
 from collections.abc import Iterator
 from datetime import timedelta
 from types import ModuleType, SimpleNamespace
@@ -33,6 +34,7 @@ from revops.crm.store import LEADS
 from revops.inbox import INBOX, InboxStatus
 from revops.kernel import CallContext, Principal, Role, SystemClock, system_call, time_text
 from revops.orders.store import ORDERS
+from revops.platform.failing import Failed
 from revops.table.dynamo import DynamoTable
 from revops.usage import SetCapPlan
 from tests.architecture.source import PROJECT
@@ -441,6 +443,19 @@ def test_change_relay(account: Account) -> None:
     entry = audit_key(f"{keys['pk']['S']}|{keys['sk']['S']}", 1)
     assert account.table.get(entry) is not None
     assert not account.rows("DEADLETTER")
+
+
+@pytest.mark.fault("S16")
+def test_a_relay_that_cannot_read_a_record_does_not_quote_it(account: Account) -> None:
+    """What housekeeping handed over is called asynchronously: what is raised lands in a queue and in the log."""
+    record = {"pk": "LEAD#LEAD_1", "sk": "LEAD", "kind": "LEAD", "by": "somebody", "at": "2026-01-01T00:00:00Z"}
+    item = {name: {"S": value} for name, value in record.items()} | {"v": {"N": "1"}}
+    item["doc"] = {"S": json.dumps({"id": "LEAD_1", "email": ["asha@nordlicht.example"]})}
+    account.table.connection.dispatch("PutItem", {"TableName": account.table.name, "Item": item})
+    with pytest.raises(Failed) as failed:
+        invoke("change_relay", {"redrive": [[record["pk"], record["sk"]]]})
+    assert type(failed.value).__name__ == "ValidationError"
+    assert "nordlicht" not in "".join(traceback.format_exception(failed.value))
 
 
 @pytest.mark.mission("SEE-4")

@@ -8,7 +8,6 @@ import logging
 import traceback
 from enum import StrEnum
 from functools import cache
-from types import TracebackType
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger
@@ -31,6 +30,7 @@ class LogCode(StrEnum):
     USAGE_NOT_TAKEN = "SIG002"
     JOB = "JOB001"
     JOB_SKIPPED = "JOB002"
+    JOB_FAILED = "JOB003"
     CATALOGUE_DRIFT = "CAT001"
     RECONCILED = "REC001"
 
@@ -99,9 +99,10 @@ def log(code: LogCode, level: str = "info", **fields: Any) -> None:
 
 def log_error(code: LogCode, error: BaseException, **fields: Any) -> None:
     """The type of an error and where it came from; not its message."""
-    log(code, "error", error=type(error).__name__, places=_places(error.__traceback__), **fields)
+    log(code, "error", error=type(error).__name__, places=places_of(error), **fields)
 
 
-def _places(trace: TracebackType | None) -> list[str]:
-    frames = traceback.extract_tb(trace)[-8:]
+def places_of(error: BaseException) -> list[str]:
+    """Where in the code an error came from, the innermost place last."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
     return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]

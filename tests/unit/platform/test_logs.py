@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from revops.api.leads import LeadUseCases, add_lead_routes
 from revops.kernel import Invalid, Principal, Role, Unavailable
 from revops.platform import logging as ours
 from revops.platform.batch import handle_messages
+from revops.platform.failing import Failed, reports_failure
 from revops.platform.http import Api
 from revops.platform.logging import LogCode, log, log_error
 from revops.platform.stream import handle_changes
@@ -126,6 +128,29 @@ def test_messages_and_changes_that_fail(written: io.StringIO, caplog: pytest.Log
         change = {"dynamodb": {"SequenceNumber": "1", "NewImage": image}}
         handle_changes({"Records": [change, {"dynamodb": {"SequenceNumber": "2", **PERSON}}]}, Broken(error))
     clean(written, caplog)
+
+
+@pytest.mark.mission("SAFE-4")
+@pytest.mark.fault("S16")
+@pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError, Invalid, Unavailable])
+def test_a_function_that_fails_as_a_whole(
+    error: type[Exception], written: io.StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lambda writes what is raised into the log, and hands it on: to a failure destination, to a workflow's history."""
+    handler = reports_failure(Broken(error))
+    with pytest.raises(Failed) as failed:
+        handler({"order_id": "ORD_1", "step": "provision", **PERSON}, None)
+    handed_on = "".join(traceback.format_exception(failed.value)).casefold()
+    assert not [mark for mark in MARKS if mark in handed_on]
+    assert type(failed.value).__name__ == error.__name__, "the workflow tells by its name what kept failing"
+    (line,) = clean(written, caplog)
+    assert (line["message"], line["error"]) == (LogCode.JOB_FAILED.value, error.__name__)
+    assert (line["order_id"], line["step"]) == ("ORD_1", "provision")
+    assert any("__call__" in place for place in line["places"]), "where it came from is told"
+
+
+def test_a_function_that_does_not_fail_answers_as_it_did() -> None:
+    assert reports_failure(lambda event, _: event["n"])({"n": 7}, None) == 7
 
 
 @pytest.mark.fault("R12")
