@@ -49,7 +49,8 @@ def deploy(place: Place, parameters: dict[str, str]) -> tuple[dict[str, str], bo
     artifacts["statemachines/order.asl.json"] = build.Artifact(
         f"statemachines/order-{digest(definition)}.json", definition
     )
-    expanded = expand.for_emulator(template, lambda uri: (ARTIFACTS, artifacts[uri].key), parameters)
+    with step("translate the template"):
+        expanded = expand.for_emulator(template, lambda uri: (ARTIFACTS, artifacts[uri].key), parameters)
     body = json.dumps(expanded, sort_keys=True)
     fingerprint = digest(body.encode(), json.dumps(parameters, sort_keys=True).encode())
     known = place.read("deployed.json")

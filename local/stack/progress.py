@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -33,29 +33,45 @@ class Step:
 
 
 @contextmanager
-def step(title: str) -> Iterator[Step]:
-    """Shows `title` while the block runs, ticking when it takes over two seconds, and its time at the end."""
-    running = Step(title)
+def alive(tell: Callable[[float], str], every: float = 2.0) -> Iterator[None]:
+    """While the block runs, shows every so many seconds what `tell` says of the seconds so far. On a terminal each such
+    line takes the place of the one before it, and the last one goes."""
     started = time.monotonic()
     done = threading.Event()
-    interactive = sys.stdout.isatty()
 
     def tick() -> None:
-        while not done.wait(2.0):
-            seconds = time.monotonic() - started
-            line = f"  … {title} {running.detail} ({seconds:.0f} s)"
-            print(f"\r\033[K{line}" if interactive else line, end="" if interactive else "\n", flush=True)
+        while not done.wait(every):
+            show(tell(time.monotonic() - started), passing=True)
 
     ticker = threading.Thread(target=tick, daemon=True)
     ticker.start()
     try:
-        yield running
-    except BaseException:
+        yield
+    finally:
         done.set()
         ticker.join()
-        print(("\r\033[K" if interactive else "") + f"  ✗ {title}", flush=True)
+        if sys.stdout.isatty():
+            print("\r\033[K", end="", flush=True)
+
+
+def show(line: str, *, passing: bool = False) -> None:
+    """A line, in the place of a passing one that stands there."""
+    if sys.stdout.isatty():
+        print(f"\r\033[K{line}", end="" if passing else "\n", flush=True)
+    else:
+        print(line, flush=True)
+
+
+@contextmanager
+def step(title: str) -> Iterator[Step]:
+    """Shows `title` while the block runs, ticking when it takes over two seconds, and its time at the end."""
+    running = Step(title)
+    started = time.monotonic()
+    try:
+        with alive(lambda seconds: f"  … {title} {running.detail} ({seconds:.0f} s)"):
+            yield running
+    except BaseException:
+        show(f"  ✗ {title}")
         raise
-    done.set()
-    ticker.join()
     detail = f" — {running.detail}" if running.detail else ""
-    print(("\r\033[K" if interactive else "") + f"  ✓ {title}{detail} ({time.monotonic() - started:.1f} s)", flush=True)
+    show(f"  ✓ {title}{detail} ({time.monotonic() - started:.1f} s)")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from local.aws import client
-from local.stack.progress import StepFailed
+from local.stack.progress import StepFailed, alive, show
 
 _WAIT_SECONDS = 60.0
 
@@ -31,6 +31,10 @@ class Teller:
     stack: Mapping[str, Any]
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     number: int = 0
+    awaited: str = ""
+    """What the story waits for just now."""
+    sign_of_life: float = 2.0
+    """Seconds after which a step that is not done says so."""
 
     def call(self, method: str, path: str, *, user: str = "", key: str = "", **more: Any) -> httpx.Response:
         """One request as a user or with a machine's key."""
@@ -77,10 +81,11 @@ class Teller:
     def until(self, what: str, look: Callable[[], Any]) -> Any:
         """What `look` finds once it finds something. Raises StoryFailed after a minute."""
         deadline = time.monotonic() + _WAIT_SECONDS
-        pause = 0.1
+        self.awaited, pause = what, 0.1
         while time.monotonic() < deadline:
             found = look()
             if found:
+                self.awaited = ""
                 return found
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0)
@@ -88,12 +93,13 @@ class Teller:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Callable[[str], None]]:
-        """Tells one step: its lines as they come, its time at the end."""
+        """Tells one step: its lines as they come, what it waits for while it takes long, its time at the end."""
         self.number += 1
         print(f"\n  {self.number:>2}. {title}", flush=True)
         began = time.monotonic()
-        yield lambda line: print(f"      {line}", flush=True)
-        print(f"      ({time.monotonic() - began:.2f} s)", flush=True)
+        with alive(lambda seconds: f"      … {self.awaited or 'asking'} ({seconds:.0f} s)", self.sign_of_life):
+            yield lambda line: show(f"      {line}")
+        show(f"      ({time.monotonic() - began:.2f} s)")
 
 
 def points(lead: Mapping[str, Any]) -> list[str]:
