@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 MAX_BODY = 1_000_000
+_UNREAD = dict.fromkeys(("POST", "PUT", "PATCH"), (413, 415))
+"""What a method answers to a body that no route is shown: it is looked at before any of them."""
 
 
 class Authenticator(Protocol):
@@ -79,9 +81,9 @@ class Api:
 
     `get`, `post`, `patch`, `put` and `delete` register a handler whose signature is the contract: path and query
     parameters by name, a pydantic model for the body. `errors` lists the problem statuses it can answer with, for the
-    document. A `plain` one has no parameters but the last part of its path: it reads the raw body and the headers
-    itself and returns a model, or a `Raw` answer. It `takes` JSON unless told; `minds_query` False lets it pass over
-    parameters that others added to its address.
+    document, which knows by itself those of a body that is not taken. A `plain` one has no parameters but the last part
+    of its path: it reads the raw body and the headers itself and returns a model, or a `Raw` answer. It `takes` JSON
+    unless told; `minds_query` False lets it pass over parameters that others added to its address.
     """
 
     def __init__(self, authenticator: Authenticator, *, max_body: int = MAX_BODY) -> None:
@@ -164,7 +166,7 @@ class Api:
         responses: dict[int, Any] = {status: {"description": "Done", "content": {gives: content}}}
         for code, description in (also or {}).items():
             responses[code] = {"description": description, "content": {JSON: content}}
-        for code in sorted({*errors, 400, 503}):
+        for code in sorted({*errors, *_UNREAD.get(method, ()), 400, 503}):
             responses[code] = {"description": ERRORS[code], "content": {PROBLEM: {"model": Problem}}}
         if security == []:
             self.public.add((method.lower(), path))

@@ -56,6 +56,18 @@ def test_every_answer_has_an_example() -> None:
     assert not [where for where, content in _answers() if not _shows_one(content)]
 
 
+def test_every_route_that_can_be_sent_a_body_says_what_becomes_of_one_it_does_not_take() -> None:
+    """Too large, or of another type: it is refused before the route looks at it, whatever the route is."""
+    routes = [
+        (f"{method} {path}", operation["responses"].keys())
+        for path, methods in _DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+        if method in {"post", "put", "patch"}
+    ]
+    assert len(routes) > 50
+    assert not [route for route, answers in routes if not {"400", "413", "415", "503"} <= answers]
+
+
 def test_every_schema_has_the_name_of_one_thing() -> None:
     """Two models of one name would show the modules they stand in."""
     assert not [name for name in _SCHEMAS if "__" in name]
