@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from revops.kernel import Role
 from tests.acceptance.stack import Stack
 
 _ROOT = Path(__file__).parents[2]
@@ -105,3 +106,25 @@ def test_the_public_routes_are_the_ones_that_ask_nobody(stack: Stack) -> None:
         "get /api/v1/health",
         "get /api/v1/openapi.json",
     }
+
+
+_CAST = {"admin", "manager", "rep", "sdr", "support", "legal", "finance", "manager2", "rep2"}
+_NAMES = ("api_url", "region", "endpoint_url", "table_name", "bus_name", "user_pool_id", "client_id")
+
+
+def test_the_file_of_the_stack_has_what_an_outside_program_needs(stack: Stack) -> None:
+    """Programs that nobody here wrote drive the stack by this file alone, so its shape is a promise."""
+    told, users = stack.told, stack.told["users"]
+    assert all(isinstance(told[name], str) and told[name] for name in (*_NAMES, "partner_api_key", "usage_api_key"))
+    assert users.keys() == told["tokens"].keys() == _CAST
+    for user in users.values():
+        assert user.keys() == {"id", "role", "team", "email", "password"}
+        assert all(user.values())
+    assert {user["role"] for user in users.values()} == {role.value for role in Role} - {"Integration", "System"}
+    assert users["manager"]["team"] == users["rep"]["team"] == users["sdr"]["team"]
+    assert users["manager2"]["team"] == users["rep2"]["team"] != users["rep"]["team"]
+    assert told["stripe"].keys() == {"webhook_url", "secret", "simulator_url", "api_key"}
+    assert told["hubspot"].keys() == {"webhook_url", "secret", "simulator_url", "token"}
+    for vendor in ("stripe", "hubspot"):
+        assert all(told[vendor].values())
+        assert told[vendor]["webhook_url"] == f"{told['api_url']}/webhooks/{vendor}"
