@@ -26,23 +26,24 @@ def handle_messages(
 
     One failing message never touches its neighbours. It comes again after 5, 20, 80 … seconds, at most after the
     queue's visibility: what lost a race or met a hiccup of a vendor is over soon, and an outage is waited for. After
-    the queue's own limit of receives it goes to the dead-letter queue.
+    the queue's own limit of receives it goes to the dead-letter queue, under the id by which the log says why (R12).
     """
     failed: list[dict[str, str]] = []
     pauses: dict[str, dict[str, int]] = {}
     records = event.get("Records", [])
     for record in records:
         receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+        which = {"message_id": record["messageId"], "attempt": receives}
         try:
             body = parse_json(record["body"])
             if not isinstance(body, dict):
                 raise JsonError("a message is a JSON object")
             handle(body, receives)
         except DomainError as error:
-            log_error(LogCode.RECORD_FAILED, error, reason_code=error.slug, attempt=receives)
+            log_error(LogCode.RECORD_FAILED, error, reason_code=error.slug, **which)
         except Exception as error:
             # the batch must answer for every record, so nothing may escape; the queue's redrive limit bounds retries
-            log_error(LogCode.RECORD_FAILED, error, attempt=receives)
+            log_error(LogCode.RECORD_FAILED, error, **which)
         else:
             continue
         failed.append({"itemIdentifier": record["messageId"]})

@@ -66,6 +66,7 @@ _ALLOWED: Final = frozenset(
         "sequence",
         "function",
         "queue",
+        "message_id",
         "retry_after",
     ]
 )

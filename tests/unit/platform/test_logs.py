@@ -159,8 +159,10 @@ def test_a_message_that_failed_is_told_with_how_often_it_did(
 ) -> None:
     for error in (ValueError, Unavailable):
         handle_messages(batch_of(["{}"], 5), Broken(error), NotedPauses())
-    told = [line["attempt"] for line in clean(written, caplog) if line["message"] == LogCode.RECORD_FAILED]
-    assert told == [5, 5]
+    told = [line for line in clean(written, caplog) if line["message"] == LogCode.RECORD_FAILED]
+    assert [line["attempt"] for line in told] == [5, 5]
+    assert [line["error"] for line in told] == ["ValueError", "Unavailable"]
+    assert {line["message_id"] for line in told} == {"0"}, "the dead letter has the same, and no reason of its own"
 
 
 @pytest.mark.fault("S16")
