@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from revops.crm.consent import CONSENTS, ConsentRecord, RecordConsent, add_consents
@@ -34,7 +35,7 @@ from revops.crm.policies.matching import MatchRules, check_of
 from revops.crm.policies.response import ResponseRules, target_for
 from revops.crm.policies.spam import SpamRules, spam
 from revops.crm.ports import Roster
-from revops.crm.reading import COPIED, Reading, consents_of, fresh_consents, move_identity, news
+from revops.crm.reading import COPIED, Reading, consents_of, fresh_consents, move_identity, news, said_beside
 from revops.crm.returning import tell_account_owner
 from revops.crm.store import (
     ACCOUNTS,
@@ -191,7 +192,6 @@ class SubmitLead:
     def _again(self, reading: Reading, lead: Lead, call: CallContext, also: Also | None) -> LeadReceipt:
         """Another submission of a known person: recorded beside the lead; the lead changes only by what is new."""
         now = self._clock.now()
-        attribution = attribution_of(reading.submission)
         record = CONSENTS.get(self._table, lead.person_id)
         said = fresh_consents(reading, record, call, now)
         fresh = tuple(each for each in said if each.granted)
@@ -201,16 +201,6 @@ class SubmitLead:
             lead, now = LEADS.require(self._table, lead.id), self._clock.now()
         transaction = begin(call, now)
         self._answer_once(transaction, reading, lead.id, created=False)
-        further = Submission(
-            id=self._ids.new("SUB"),
-            created_at=now,
-            modified_at=now,
-            lead_id=lead.id,
-            channel=reading.submission.channel,
-            source=attribution.source,
-            campaign=attribution.campaign,
-        )
-        transaction.put(submission_row(further), ABSENT)
         if fresh:
             record = add_consents(transaction, lead.person_id, record, fresh, now, lead_id=lead.id)
         changes: dict[str, Any] = {}
@@ -225,7 +215,21 @@ class SubmitLead:
             LEADS.update(transaction, further_lead)
             move_identity(self._table, transaction, lead, further_lead)
             lead = further_lead
+        transaction.put(submission_row(self._further(reading.submission, lead, now)), ABSENT)
         return self._commit(transaction, LeadReceipt(lead, created=False, consents=record), also)
+
+    def _further(self, submission: LeadSubmission, lead: Lead, now: datetime) -> Submission:
+        attribution = attribution_of(submission)
+        return Submission(
+            id=self._ids.new("SUB"),
+            created_at=now,
+            modified_at=now,
+            lead_id=lead.id,
+            channel=submission.channel,
+            source=attribution.source,
+            campaign=attribution.campaign,
+            metadata=said_beside(submission, lead),
+        )
 
     def _commit(self, transaction: Transaction, receipt: LeadReceipt, also: Also | None) -> LeadReceipt:
         if also is not None:

@@ -13,7 +13,7 @@ from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phon
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
 from revops.crm.store import add_match_entries, remove_match_entries, vacant_keys
-from revops.crm.submission import LeadSubmission
+from revops.crm.submission import MOST_METADATA, LeadSubmission
 from revops.kernel import CallContext
 from revops.table import Table, Transaction, claim, holder_of, release
 
@@ -24,6 +24,8 @@ COPIED = (
 """Fields of a submission that stand on the lead as they came."""
 
 _MAX_ENGAGEMENT = 50
+_ON_TIMELINE = (Channel.EMAIL,)
+"""Channels whose metadata is what the timeline shows of each message anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,8 @@ def fresh_consents(
 
 
 def news(reading: Reading, lead: Lead, now: datetime, *, said_more: bool) -> dict[str, Any]:
-    """What a further submission adds to a lead: fields that were empty, a form filled in. `said_more` when it adds to
-    the consents.
+    """What a further submission adds to a lead: fields that were empty, metadata of new names, a form filled in.
+    `said_more` when it adds to the consents.
 
     Nothing that stands is overwritten: a stranger who knows an address must not be able to rename somebody.
     """
@@ -167,7 +169,18 @@ def news(reading: Reading, lead: Lead, now: datetime, *, said_more: bool) -> dic
         changes["engagement"] = (*lead.engagement, Engagement(event="form", at=now))[-_MAX_ENGAGEMENT:]
     if changes:
         changes |= validity(lead, changes) | {"rescore_at": now}
+    beside = said_beside(reading.submission, lead)
+    names = [name for name in beside if name not in lead.metadata][: max(0, MOST_METADATA - len(lead.metadata))]
+    if names:
+        changes["metadata"] = lead.metadata | {name: beside[name] for name in names}
     return changes
+
+
+def said_beside(submission: LeadSubmission, lead: Lead) -> dict[str, str]:
+    """What a further submission says beside the fields of a lead and does not stand on it (CAP-10)."""
+    if submission.channel in _ON_TIMELINE:
+        return {}
+    return {name: text for name, text in submission.metadata.items() if lead.metadata.get(name) != text}
 
 
 def claims_of(lead: Lead) -> list[tuple[str, str]]:

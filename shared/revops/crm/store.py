@@ -32,6 +32,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import Field
+
 from revops.crm.model import CLOSED_STATUSES, Account, Contact, Lead, LeadStatus, Opportunity
 from revops.crm.normalise import company_core
 from revops.kernel import time_text
@@ -121,12 +123,14 @@ def lead_keys_from(table: Table, shard: int, low: str, limit: int) -> list[tuple
 
 
 class Submission(Entity):
-    """A further submission of somebody who was a lead already: evidence that it came, and what it said of consent."""
+    """A further submission of somebody who was a lead already: evidence that it came, and what it said beside the
+    fields of a lead that does not stand there (CAP-10)."""
 
     lead_id: str
     channel: str
     source: str
     campaign: str
+    metadata: dict[str, str] = Field(default_factory=dict)
 
 
 SUBMISSION = "SUBMISSION"

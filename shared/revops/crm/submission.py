@@ -20,6 +20,8 @@ from revops.crm.policies.custom_fields import MAX_FIELDS, CustomFields, Given, r
 from revops.crm.scripts import unseen
 
 _LINE = 120
+MOST_METADATA = 20
+"""Names in a lead's metadata."""
 
 
 def _one_line(text: str) -> str:
@@ -107,7 +109,7 @@ class FormSubmission(LeadFields):
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
-    metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=MOST_METADATA)
 
     @model_validator(mode="before")
     @classmethod
@@ -130,7 +132,7 @@ def bounded(more: dict[Any, Any]) -> dict[str, str]:
         short = tidy(str(name)[:60])[:60]
         if short and short not in bounded:
             bounded[short] = tidy(str(value)[:500])[:500]
-        if len(bounded) == 20:
+        if len(bounded) == MOST_METADATA:
             break
     return bounded
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from revops.crm.consent import CONSENTS
-from revops.crm.model import Channel, DuplicateCheck, SpamScore, ValidationStatus
+from revops.crm.model import Channel, DuplicateCheck, Lead, SpamScore, ValidationStatus
 from revops.crm.reading import Reading
 from revops.crm.rechecking import RecheckLead
 from revops.crm.store import LEADS, MATCH, match_key
@@ -51,6 +51,28 @@ def test_the_same_mail_is_the_same_lead_however_it_is_written(address: str) -> N
     assert second.lead.id == first.lead.id
     assert second.lead.first_name == "Asha", "a repeat must not rename anybody"
     assert len(submissions_of(table, first.lead.id)) == 1
+
+
+@pytest.mark.mission("CAP-10")
+def test_what_somebody_known_says_beside_the_fields_of_a_lead_is_kept() -> None:
+    table, clock = MemoryTable(), ManualClock()
+    submit = submit_lead(table, clock=clock)
+
+    def says(**beside: str) -> Lead:
+        clock.advance(seconds=1)
+        return submit(submission(channel=Channel.FORM, metadata=beside), CALL).lead
+
+    lead = says(message="Prices?")
+    again = says(message="Call me", budget_year="2027")
+    assert again.metadata == {"message": "Prices?", "budget_year": "2027"}, "what stands is not overwritten"
+    [further] = submissions_of(table, lead.id)
+    assert further.metadata == {"message": "Call me"}
+    more = {f"field_{number}": "x" for number in range(20)}
+    full = says(**more)
+    assert len(full.metadata) == 20
+    assert more.items() <= (full.metadata | submissions_of(table, lead.id)[0].metadata).items()
+    assert says(**more).version == full.version, "the same again changes nothing"
+    assert full.engagement == lead.engagement, "words alone are worth no points"
 
 
 @pytest.mark.mission("CAP-11")
