@@ -35,6 +35,11 @@ def test_a_batch_is_judged_row_by_row_and_attendance_raises_the_score(stack: Sta
         return bool(now["score_card"]["engagement"] == 20)  # 5 for registering, 15 for coming, once each
 
     eventually("attendance is in the score", scored)
+    counted = stack.ok("GET", f"/api/v1/leads/{lead['id']}/engagement", user="admin")["counted"]
+    assert {done["event"]: done.get("minutes") for done in counted} == {
+        "webinar_registered": None,
+        "webinar_attended": 42,
+    }
 
 
 def test_without_attribution_nothing_is_taken_and_a_key_needs_the_right(stack: Stack) -> None:

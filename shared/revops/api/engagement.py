@@ -19,6 +19,7 @@ class EngagementView(BaseModel):
     event: str = Field(examples=["email_open"])
     ref: str = Field(description="What it was done to, such as a message")
     at: datetime
+    minutes: int | None = Field(default=None, description="How long it lasted, where somebody said so")
 
 
 class UncountedView(EngagementView):
@@ -62,7 +63,9 @@ def add_engagement_routes(api: Api, use: EngagementUseCases) -> None:
             for trace in traces_of(use.table, lead.id)
             for each in trace.uncounted
         ]
-        counted = [EngagementView(event=done.event, ref=done.ref, at=done.at) for done in lead.engagement]
+        counted = [
+            EngagementView(event=done.event, ref=done.ref, at=done.at, minutes=done.minutes) for done in lead.engagement
+        ]
         return LeadEngagementView(
             lead_id=lead.id,
             counted=sorted(counted, key=lambda each: each.at, reverse=True),

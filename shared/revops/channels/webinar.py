@@ -32,7 +32,7 @@ class Presence(StrEnum):
 
 class Attendee(LeadFields):
     """Somebody who registered, and whether they came. What the batch says of consent and origin holds where a row says
-    nothing of its own."""
+    nothing of its own. `minutes` and `at` are of who attended."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
@@ -74,7 +74,13 @@ class CountEngagement(Protocol):
     """Counts an event about a thing once."""
 
     def __call__(
-        self, lead_id: str, event: str, ref: str, call: CallContext, at: AwareDatetime | None = None
+        self,
+        lead_id: str,
+        event: str,
+        ref: str,
+        call: CallContext,
+        at: AwareDatetime | None = None,
+        minutes: int | None = None,
     ) -> bool: ...
 
 
@@ -106,7 +112,7 @@ class TakeAttendees:
             lead_id, ref = receipt.lead.id, f"webinar:{webinar_id}"
             self._engage(lead_id, "webinar_registered", ref, call)
             if attendee.presence is Presence.ATTENDED:
-                self._engage(lead_id, "webinar_attended", ref, call, attendee.at)
+                self._engage(lead_id, "webinar_attended", ref, call, attendee.at, attendee.minutes)
         except ValidationError as error:
             return AttendeeVerdict(number, RowVerdict.REFUSED, issues=_issues(error))
         except Invalid as error:

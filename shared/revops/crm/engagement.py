@@ -41,7 +41,15 @@ class RecordEngagement:
         self._sleep = sleep
         self._jitter = jitter
 
-    def __call__(self, lead_id: str, event: str, ref: str, call: CallContext, at: datetime | None = None) -> bool:
+    def __call__(
+        self,
+        lead_id: str,
+        event: str,
+        ref: str,
+        call: CallContext,
+        at: datetime | None = None,
+        minutes: int | None = None,
+    ) -> bool:
         """True when this call counted it; False when the same event with the same `ref` counted before, or when there
         is nobody to count it for: the lead is not there, or was converted and is archived. What a merged lead did is
         the lead's it was merged into. `at` is when it happened, now unless told; a time to come is now. Raises Invalid
@@ -56,7 +64,8 @@ class RecordEngagement:
             now = self._clock.now()
             transaction = begin(call, now)
             claim(transaction, "engagement", value, lead.id)
-            events = _newest((*lead.engagement, Engagement(event=event, at=min(at or now, now), ref=ref)))
+            done = Engagement(event=event, at=min(at or now, now), ref=ref, minutes=minutes)
+            events = _newest((*lead.engagement, done))
             if events != lead.engagement:  # else it is older than all that are kept
                 LEADS.update(transaction, lead.revised(now, engagement=events, rescore_at=now))
             try:

@@ -152,11 +152,12 @@ class ResponseTarget(Value):
 
 class Engagement(Value):
     """Something the person did that is worth points (LEAD-3). `ref` names what it was done to, such as a message: the
-    same event about the same thing counts once."""
+    same event about the same thing counts once. `minutes` is how long it lasted, where somebody said so."""
 
     event: str = Field(examples=["email_open"])
     at: AwareDatetime
     ref: str = ""
+    minutes: int | None = None
 
 
 class Lead(Entity):

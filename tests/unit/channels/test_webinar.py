@@ -46,7 +46,10 @@ def test_attendance_counts_once_however_often_the_batch_comes() -> None:
     [again] = desk.send(person(presence="attended", minutes=40))
     assert [each.verdict for each in (registered, came, again)] == ["created", "created", "created"]
     lead = desk.lead(registered)
-    assert [done.event for done in lead.engagement] == ["webinar_registered", "webinar_attended"]
+    assert [(done.event, done.minutes) for done in lead.engagement] == [
+        ("webinar_registered", None),
+        ("webinar_attended", 40),
+    ]
     assert lead.attribution.source == "Webinar Tool"
     assert CONSENTS.require(desk.table, lead.person_id).marketing
     assert lead.metadata == {"webinar": "crm-basics-1"}
