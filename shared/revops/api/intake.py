@@ -49,18 +49,20 @@ def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
         utm_campaign: Parameter = "",
         utm_term: Parameter = "",
         utm_content: Parameter = "",
+        utm_id: Parameter = "",
         gclid: Parameter = "",
+        gbraid: Parameter = "",
+        wbraid: Parameter = "",
+        gad_source: Parameter = "",
+        gad_campaignid: Parameter = "",
         fbclid: Parameter = "",
+        msclkid: Parameter = "",
     ) -> Response[ReceiptView]:
         link = {
-            "utm_source": utm_source,
-            "utm_medium": utm_medium,
-            "utm_campaign": utm_campaign,
-            "utm_term": utm_term,
-            "utm_content": utm_content,
-            "gclid": gclid,
-            "fbclid": fbclid,
-        }
+            "utm_source": utm_source, "utm_medium": utm_medium, "utm_campaign": utm_campaign, "utm_term": utm_term,
+            "utm_content": utm_content, "utm_id": utm_id, "gclid": gclid, "gbraid": gbraid, "wbraid": wbraid,
+            "gad_source": gad_source, "gad_campaignid": gad_campaignid, "fbclid": fbclid, "msclkid": msclkid,
+        }  # fmt: skip
         receipt = use.receive_form(body, api.header("referer"), api.public_call("form"), link)
         return Response(status_code=202, content_type=JSON, body=ReceiptView(receipt=receipt))
 

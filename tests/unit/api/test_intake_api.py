@@ -108,6 +108,25 @@ def test_the_address_that_is_posted_to_may_carry_the_parameters_of_the_link(desk
     assert ask(desk.api, "POST", f"/api/v1/leads?gclid={'x' * 501}", FORM).status == 400
 
 
+@pytest.mark.mission("CAP-1", "CAP-8")
+@pytest.mark.parametrize(
+    ("query", "source", "campaign"),
+    [
+        ("gad_source=1&gad_campaignid=77&gbraid=0AAAA", "Google Ads", "77"),
+        ("gad_source=1&wbraid=Cj8&gclid=Cj0", "Google Ads", "none"),
+        ("fbclid=IwAR1&utm_id=120", "Meta", "none"),
+        ("msclkid=f1", "Microsoft Ads", "none"),
+    ],
+)
+def test_what_advertising_adds_to_every_link_loses_no_lead(desk: Desk, query: str, source: str, campaign: str) -> None:
+    """A page that hands its own address on posts whatever its visitor came with."""
+    assert ask(desk.api, "POST", f"/api/v1/leads?{query}", FORM).status == 202
+    desk.channels.work()
+    (lead,) = desk.leads()
+    assert (lead.attribution.source, lead.attribution.campaign) == (source, campaign)
+    assert set(lead.metadata) == {each.partition("=")[0] for each in query.split("&")}
+
+
 @pytest.mark.mission("CAP-5", "CAP-11")
 def test_a_partner_gets_201_then_the_same_answer_for_the_key_and_200_for_the_person(desk: Desk) -> None:
     first = desk.partner()
