@@ -67,7 +67,8 @@ def _people(count: int) -> tuple[bytes, list[str]]:
 @pytest.mark.fault("R30", "S11")
 def test_a_list_becomes_leads_and_every_row_has_its_verdict(stack: Stack) -> None:
     seed = int(fresh(), 16) % 10**6
-    content, expected, _ = csv_file(seed, 120)
+    content, expected, kinds = csv_file(seed, 120)
+    assert len(kinds) == 26, "every kind of broken row is in it"
     done = _bring(stack, content, columns=COLUMNS, attribution={}, consent=[])
     assert done["state"] == "Completed", (seed, done)
     assert done["rows_read"] == len(expected)

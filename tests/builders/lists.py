@@ -56,6 +56,7 @@ class People:
             ("no source", 2, self._without_source),
             ("unreachable", 2, self._unreachable),
             ("bad mail, good phone", 1, self._bad_mail),
+            ("bad phone, good mail", 1, self._bad_phone),
             ("too long", 1, self._too_long),
             ("wrong width", 2, self._wrong_width),
             ("bad UTF-8", 1, self._bad_encoding),
@@ -68,12 +69,14 @@ class People:
         ]
 
     def rows(self, count: int) -> Iterator[tuple[bytes, Expected]]:
-        """So many rows below a header, as the bytes of a line and what must become of it."""
+        """So many rows below a header, as the bytes of a line and what must become of it: some new people, then every
+        kind of row once, then any of them."""
         names = [name for name, _, _ in self._makers]
         weights = [weight for _, weight, _ in self._makers]
         makers = {name: make for name, _, make in self._makers}
+        once = self._random.sample(names, len(names))
         for row in range(2, count + 2):
-            [kind] = self._random.choices(names, weights) if row > 12 else ["new"]
+            [kind] = ["new"] if row <= 12 else [once.pop()] if once else self._random.choices(names, weights)
             self.kinds[kind] += 1
             cells, expected = makers[kind](row)
             yield b",".join(cells) + b"\r\n", expected
@@ -195,6 +198,12 @@ class People:
     def _bad_mail(self, row: int) -> tuple[list[bytes], Expected]:
         said = self._person()
         said[3] = "ring me instead"
+        return _cells(said), Expected(row, "stored")
+
+    def _bad_phone(self, row: int) -> tuple[list[bytes], Expected]:
+        """No number of the row's country."""
+        said = self._person()
+        said[4] = "12"
         return _cells(said), Expected(row, "stored")
 
     def _too_long(self, row: int) -> tuple[list[bytes], Expected]:
