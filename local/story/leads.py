@@ -1,7 +1,7 @@
 """From first touch to a deal: seven channels in, a ranked and explained list, nurture, qualification, conversion."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -18,9 +18,9 @@ _MET = {"state": "met"}
 def tell_leads(teller: Teller, run: str) -> dict[str, Any]:
     """Tells it; the partner's lead, worked on, goes on to an order."""
     lead = _first_touch(teller, run)
-    _one_person_many_forms(teller, run)
-    _six_more_ways_in(teller, run)
-    lead = _worked(teller, lead)
+    ways = {lead["id"]: "partner", _one_person_many_forms(teller, run): "website"}
+    ways |= _more_ways_in(teller, run)
+    lead = _worked(teller, lead, ways)
     _nurtured(teller, lead)
     _looks_like_another(teller, lead, run)
     _converted_and_back(teller, run)
@@ -57,7 +57,8 @@ def _first_touch(teller: Teller, run: str) -> dict[str, Any]:
     return lead
 
 
-def _one_person_many_forms(teller: Teller, run: str) -> None:
+def _one_person_many_forms(teller: Teller, run: str) -> str:
+    """The lead's id."""
     email = f"eva@fjord-{run}.example"
     body = {
         "first_name": "Eva",
@@ -79,10 +80,12 @@ def _one_person_many_forms(teller: Teller, run: str) -> None:
         require(len(found) == 1, "sixteen submissions of one person must make one lead")
         say(f"16 × 202 with {len(receipts)} receipts that tell nothing; one lead {found[0]['id']}")
         say(f"attribution derived: {found[0]['attribution']['source']}; unknown field kept: {found[0]['metadata']}")
+    return str(found[0]["id"])
 
 
-def _six_more_ways_in(teller: Teller, run: str) -> None:
-    """WhatsApp, a call, a mail, a webinar, a list; the website and the partner were before."""
+def _more_ways_in(teller: Teller, run: str) -> dict[str, str]:
+    """WhatsApp, a call, a mail, a webinar, a list; the website and the partner were before. Lead → way."""
+    made: dict[str, str] = {}
     number = f"+49151{uuid.uuid4().int % 10**8:08d}"
     caller = f"+49151{uuid.uuid4().int % 10**8:08d}"
     with teller.step("They also write, call, mail, come to a webinar and stand on a list: one pipeline") as say:
@@ -115,6 +118,8 @@ def _six_more_ways_in(teller: Teller, run: str) -> None:
             origin = lead["attribution"]
             derived = " (derived)" if origin["derived"] else ""
             say(f"{way:<9}{lead['id']} · {origin['source']}{derived} · owner {name_of(teller, lead['owner_id'])}")
+            made[lead["id"]] = way
+    return made
 
 
 def _person(first: str, email: str) -> dict[str, Any]:
@@ -175,10 +180,10 @@ def _by_phone(teller: Teller, phone: str) -> list[dict[str, Any]]:
     return [lead for lead in page if lead["phone"].replace(" ", "") == phone]
 
 
-def _worked(teller: Teller, lead: dict[str, Any]) -> dict[str, Any]:
+def _worked(teller: Teller, lead: dict[str, Any], ways: Mapping[str, str]) -> dict[str, Any]:
     with teller.step("The SDR opens the ranked list, calls, and learns who decides") as say:
-        page = teller.ok("GET", "/api/v1/leads?sort=score&limit=3", user="sdr")["leads"]
-        say("best first: " + ", ".join(f"{each['company'] or each['phone']} {each['score']}" for each in page))
+        for line in teller.until("a lead from each way in on the list", lambda: _ranked(teller, ways)):
+            say(line)
         change = {"version": lead["version"], "status": "Contacted", "authority_level": "Decision Maker"}
         lead = teller.until("the change", lambda: _patched(teller, lead["id"], change))
         say(f"{lead['status']} at {clock(lead['contacted_at'])}; score still {lead['score']} until it is rescored")
@@ -192,6 +197,22 @@ def _worked(teller: Teller, lead: dict[str, Any]) -> dict[str, Any]:
         require(other.status_code == 404, "another team must not see the lead")
         say("a seller of another team gets 404 for it")
     return lead
+
+
+def _ranked(teller: Teller, ways: Mapping[str, str]) -> list[str]:
+    """Where each of these leads stands in the SDR's list, best first, and why; nothing while one is not on it."""
+    passed, cursor, lines = 0, "", list[str]()
+    while len(lines) < len(ways):
+        asked = {"sort": "score", "limit": 100} | ({"cursor": cursor} if cursor else {})
+        page = teller.ok("GET", "/api/v1/leads", user="sdr", params=asked)
+        for place, each in enumerate(page["leads"], passed + 1):
+            if each["id"] in ways:
+                why = " + ".join(points(each)) or "nothing is known yet"
+                lines.append(f"{place:>4}. {ways[each['id']]:<9}score {each['score']} = {why}")
+        passed, cursor = passed + len(page["leads"]), page["next"]
+        if not cursor:
+            break
+    return lines if len(lines) == len(ways) else []
 
 
 def _patched(teller: Teller, lead_id: str, change: dict[str, Any]) -> dict[str, Any] | None:
