@@ -27,20 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--without", default="", help="actors to leave out, separated by commas")
+    parser.add_argument("--cast", default="", help="actors who play, instead of a choice by the seed, by commas")
     parser.add_argument("--spared", default="", help="mishaps to leave out, as actor:number")
     given = parser.parse_args(arguments)
     if given.what == "proof":
         return int(proof() > 0)
     if given.what == "mutants":
         return int(run_mutants() > 0)
+    named = (given.without, given.spared, given.cast)
+    without, spared, cast = (frozenset(filter(None, text.split(","))) for text in named)
     if given.seed is not None:
-        without, spared = (frozenset(filter(None, text.split(","))) for text in (given.without, given.spared))
-        plan = Plan(given.seed, given.engine, without=without, spared=spared, trace=given.trace)
+        plan = Plan(given.seed, given.engine, without=without, spared=spared, trace=given.trace, cast=cast)
         return run_one(plan, shorter=given.shrink)
     first, _, last = (given.seeds or "0-999999").partition("-")
-    return int(
-        run_range(int(first), int(last or first), given.engine, given.minutes or (0.0 if given.seeds else 1.0)) > 0
-    )
+    minutes = given.minutes or (0.0 if given.seeds else 1.0)
+    return int(run_range(int(first), int(last or first), given.engine, minutes, cast) > 0)
 
 
 if __name__ == "__main__":

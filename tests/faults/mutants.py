@@ -309,7 +309,6 @@ def _nothing_noted() -> Iterator[None]:
         yield
 
 
-_NURTURING = frozenset("form-1 form-2 mind-1 mind-2 relay-1 bus-1 nurture-1 nurture-2 time".split())
 _CONVERTING = frozenset("form-1 form-2 seller-1 converter-1 converter-2 relay-1 bus-1 schedules-1 time".split())
 _BILLING = frozenset("stripe-1 stripe-2 postman-1 postman-2 relay-1 stripe-worker-1 stripe-worker-2".split())
 _SYNCING = frozenset(
@@ -363,11 +362,22 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("conversion in two goes", "I7: half a conversion", wrap=_halved_conversions, cast=_CONVERTING),
     Mutant("what stands on it not noted", "I7: an order on what was undone", _nothing_noted, cast=_CONVERTING),
     Mutant(
-        "gate left out", "I11: sent after a withdrawal", nurturing.no_gate, wrap=nurturing.slow_sender, cast=_NURTURING
+        "gate left out",
+        "I11: sent after a withdrawal",
+        nurturing.no_gate,
+        wrap=nurturing.slow_sender,
+        cast=nurturing.NURTURING,
     ),
-    Mutant("consent asked at enrolment", "I11: sent after a withdrawal", nurturing.asked_at_enrolment, cast=_NURTURING),
-    Mutant("step claimed after sending", "LEAD-5: sent twice", nurturing.claimed_afterwards, cast=_NURTURING),
-    Mutant("unknown outcome tried again", "LEAD-5: sent twice", nurturing.unknown_tried_again, cast=_NURTURING),
+    Mutant(
+        "consent asked at enrolment",
+        "I11: sent after a withdrawal",
+        nurturing.asked_at_enrolment,
+        cast=nurturing.NURTURING,
+    ),
+    Mutant("step claimed after sending", "LEAD-5: sent twice", nurturing.claimed_afterwards, cast=nurturing.NURTURING),
+    Mutant(
+        "unknown outcome tried again", "LEAD-5: sent twice", nurturing.unknown_tried_again, cast=nurturing.NURTURING
+    ),
     Mutant("mail not recorded as sent", "a mail twice", _sent_unrecorded, within=1500),
     *CONTRACT_MUTANTS,
 )

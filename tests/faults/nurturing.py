@@ -23,6 +23,8 @@ from revops.table import Transaction
 if TYPE_CHECKING:
     from tests.faults.world import World
 
+NURTURING = frozenset("form-1 form-2 mind-1 mind-2 relay-1 bus-1 nurture-1 nurture-2 time".split())
+"""The cast of a world where people hand in forms and change their minds, and nothing else happens."""
 _PATIENCE = 40
 _SENT = (StepStatus.SENT,)
 _MAY_HAVE_LEFT = (StepStatus.SENT, StepStatus.UNKNOWN)

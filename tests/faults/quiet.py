@@ -118,6 +118,7 @@ def _round(world: World, rng: random.Random) -> None:
 def _drain(world: World) -> bool:
     """Both consumers of the stream read on; what went to the on-failure bucket is put back first."""
     busy = False
+    world.note_given_up()
     for runner in (world.relay, world.rollups):
         world.pump()
         again, runner.failed = runner.failed, []

@@ -36,7 +36,8 @@ class Outcome:
 
     @property
     def command(self) -> str:
-        return f"python -m tests.faults --seed {self.plan.seed} --engine {self.plan.engine}"
+        cast = f" --cast {','.join(sorted(self.plan.cast))}" if self.plan.cast else ""
+        return f"python -m tests.faults --seed {self.plan.seed} --engine {self.plan.engine}{cast}"
 
 
 def run(plan: Plan, server: DynoxideServer | None = None, prepare: Prepare = lambda _: None) -> Outcome:

@@ -16,7 +16,7 @@ transactions that touch one item at the same moment cancel each other, as Dynamo
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -264,8 +264,14 @@ class World:
     def note_late(self) -> None:
         """The sweeper is about to look: whatever the relay has not worked through yet may get a gap entry."""
         self.pump()
-        for record in (*self.relay.unread(), *self.relay.failed, *self.diary.trimmed):
-            self.diary.late.add((key_of(record), version_of(record)))
+        self._note(self.relay.unread(), self.relay.failed, self.diary.trimmed)
+
+    def note_given_up(self) -> None:
+        """The stream is about to have again what it gave up: what came after it went first, and filled the gap."""
+        self._note(self.relay.failed)
+
+    def _note(self, *records: Iterable[Record]) -> None:
+        self.diary.late |= {(key_of(record), version_of(record)) for record in itertools.chain.from_iterable(records)}
 
     # -- looking at the outcome ------------------------------------------------------------------------------------
 
