@@ -16,7 +16,7 @@ transactions that touch one item at the same moment cancel each other, as Dynamo
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -90,6 +90,7 @@ class Diary:
     taken_back: set[tuple[str, str]] = field(default_factory=set)
     escaped: list[str] = field(default_factory=list)
     late: set[tuple[Key, int]] = field(default_factory=set)
+    overtaken: set[tuple[Key, int]] = field(default_factory=set)
     trimmed: list[Record] = field(default_factory=list)
 
 
@@ -264,14 +265,13 @@ class World:
     def note_late(self) -> None:
         """The sweeper is about to look: whatever the relay has not worked through yet may get a gap entry."""
         self.pump()
-        self._note(self.relay.unread(), self.relay.failed, self.diary.trimmed)
+        for record in (*self.relay.unread(), *self.relay.failed, *self.diary.trimmed):
+            self.diary.late.add((key_of(record), version_of(record)))
 
     def note_given_up(self) -> None:
-        """The stream is about to have again what it gave up: what came after it went first, and filled the gap."""
-        self._note(self.relay.failed)
-
-    def _note(self, *records: Iterable[Record]) -> None:
-        self.diary.late |= {(key_of(record), version_of(record)) for record in itertools.chain.from_iterable(records)}
+        """The stream is about to have again what it gave up: what came after it went first, and may have filled the
+        gap. All else that follows from it is owed."""
+        self.diary.overtaken |= {(key_of(record), version_of(record)) for record in self.relay.failed}
 
     # -- looking at the outcome ------------------------------------------------------------------------------------
 
