@@ -339,7 +339,7 @@ class SyncConflictRecorded(Payload):
 
 
 class RecordRedriven(Payload):
-    """A change of a record was lost on the way and found by the sweeper: read the record again (R15)."""
+    """A change of a record was lost on the way, as the sweeper or a later change found: read the record again (R15)."""
 
     record: str
     kind: str
