@@ -13,7 +13,7 @@ CODE := functions layers/dependencies local shared tests
 # How many tests run at once.
 WORKERS ?= 2
 # Property tests of a few seconds; the longer ones wait for `make test`.
-LONG := tests/property/test_membership.py tests/property/test_usage_caps.py tests/property/test_audit_chain.py
+LONG := $(patsubst %,tests/property/test_%.py,audit_chain membership proration subscription_lives usage_caps)
 QUICK := $(filter-out $(LONG),$(wildcard tests/property/test_*.py))
 
 export AWS_EC2_METADATA_DISABLED := true
@@ -106,7 +106,7 @@ forget: ## stop the stack and remove its state
 
 # ── what must hold ────────────────────────────────────────────────────────────────────────────────────────────────
 
-check: .venv/.installed ## format, lint, types, import contracts, unit and quick property tests (under a minute)
+check: .venv/.installed ## format, lint, types, import contracts, generated files, unit and quick property tests (about a minute)
 	@echo "  · format and lint"
 	@$(PYTHON) -m ruff format --check --quiet $(CODE)
 	@$(PYTHON) -m ruff check --quiet $(CODE)
@@ -114,6 +114,8 @@ check: .venv/.installed ## format, lint, types, import contracts, unit and quick
 	@$(PYTHON) -m mypy $(CODE)
 	@echo "  · import contracts"
 	@PYTHONPATH=shared .venv/bin/lint-imports --no-cache
+	@echo "  · what is generated"
+	@$(PYTHON) -m local.generate --check
 	@echo "  · unit and quick property tests"
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal tests/unit $(QUICK)
 

@@ -111,7 +111,7 @@ def _more_ways_in(teller: Teller, run: str) -> dict[str, str]:
             ("call", lambda: _by_phone(teller, caller)),
             ("mail", lambda: _by_email(teller, f"chloe@atelier-{run}.example")),
             ("webinar", lambda: _by_email(teller, f"dana@webinar-{run}.example")),
-            ("import", lambda: _by_email(teller, f"erik@list-{run}.example")),
+            *(("import", lambda one=one: _by_email(teller, f"{one}@list-{run}.example")) for one in ("erik", "frida")),
         )
         for way, look in ways:
             (lead,) = teller.until(f"the lead of the {way}", look)
@@ -182,6 +182,7 @@ def _by_phone(teller: Teller, phone: str) -> list[dict[str, Any]]:
 
 def _worked(teller: Teller, lead: dict[str, Any], ways: Mapping[str, str]) -> dict[str, Any]:
     with teller.step("The SDR opens the ranked list, calls, and learns who decides") as say:
+        teller.run_schedule("score-leads")  # what they did meanwhile counts
         for line in teller.until("a lead from each way in on the list", lambda: _ranked(teller, ways)):
             say(line)
         change = {"version": lead["version"], "status": "Contacted", "authority_level": "Decision Maker"}

@@ -56,6 +56,21 @@ class LeadAssigned(Payload):
     previous_owner_id: str
 
 
+class LeadMerged(Payload):
+    """A lead went into another, which stands for both (CAP-11)."""
+
+    lead_id: str
+    merged_into: str
+
+
+class LeadUnmerged(Payload):
+    """A merge was undone: the lead that had gone into another stands for itself again (CAP-11)."""
+
+    lead_id: str
+    parted_from: str
+    owner_id: str
+
+
 class ResponseTargetMissed(Payload):
     """The owner of a lead was not in touch in time; a task tells their manager (CAP-14)."""
 
@@ -188,6 +203,16 @@ class ActivityCreated(Payload):
     type: str
     related_to: str
     owner_id: str
+
+
+class TaskOpened(Payload):
+    """Somebody has something to do: a task was made, or one that was over is to be done once more (CRM-6)."""
+
+    task_id: str
+    type: str
+    related_to: str
+    assignee_id: str
+    due_at: AwareDatetime
 
 
 class TaskCompleted(Payload):

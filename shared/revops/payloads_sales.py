@@ -50,7 +50,8 @@ class CreditRequested(Payload):
 
 
 class RenewalDecided(Payload):
-    """A term of a subscription was renewed, lapsed or was cancelled (ORD-9)."""
+    """A term of a subscription was renewed, lapsed or was cancelled; of one that a person decided on it is told again
+    when its subscription ends (ORD-9)."""
 
     renewal_id: str
     account_id: str

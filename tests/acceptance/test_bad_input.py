@@ -197,7 +197,7 @@ def test_an_address_that_is_none_reaches_nobody(stack: Stack, odd: str) -> None:
 @pytest.mark.fault("S13", "S14")
 @pytest.mark.parametrize(
     "said",
-    [{"first_name": 7}, {"consent": "yes"}, {"consent": [{"channel": "pigeon", "granted": True}]}, {"country": None},
+    [{"first_name": 7}, {"consent": "yes"}, {"consent": [{"channel": "pigeon", "granted": True}]}, {"country": 49},
      {"attribution": []}, {"authority_level": "King"}, {"first_name": {"$gt": ""}}, {"company": "x" * 121},
      {"consent": [{"channel": "email", "granted": True}] * 11}],
 )  # fmt: skip

@@ -82,6 +82,12 @@ def test_a_list_becomes_leads_and_every_row_has_its_verdict(stack: Stack) -> Non
         assert (row["verdict"], row["rule"]) == (each.verdict, each.rule), row
         if each.joins:
             assert row["lead_id"] == rows[each.joins]["lead_id"]
+    for row in rows.values():
+        assert (row["verdict"] == "refused") == all(row[name] for name in ("field", "rule", "message", "accepted")), row
+    notes = {row["notes"] for row in rows.values()}
+    assert "Invalid (CAP-10): email: not an e-mail address" in notes
+    assert "Invalid (CAP-10): phone: not a telephone number in GB" in notes
+    assert "only the first 500 characters are kept (metadata.remarks)" in notes
     assert all(row["Phone"].startswith("'+") for row in rows.values() if "+" in row["Phone"])
     stored = next(row for row in rows.values() if row["verdict"] == "stored" and row["E-Mail"])
     lead = stack.ok("GET", f"/api/v1/leads/{stored['lead_id']}", user="admin")

@@ -61,10 +61,11 @@ def test_only_a_key_with_the_right_gets_in(stack: Stack) -> None:
 
 
 @pytest.mark.mission("CAP-5")
-@pytest.mark.parametrize("key", ["", "k" * 129])
-def test_a_partner_sends_an_idempotency_key(stack: Stack, key: str) -> None:
+@pytest.mark.parametrize(("key", "wrong"), [("", "missing"), ("k" * 129, "has 129 characters")])
+def test_a_partner_sends_an_idempotency_key(stack: Stack, key: str, wrong: str) -> None:
     refusal = _refused(stack, 400, person(attribution=ATTRIBUTION), **{"Idempotency-Key": key})
     assert fields(refusal) == {"Idempotency-Key"}
+    assert wrong in refusal["detail"]
 
 
 @pytest.mark.mission("CAP-8")
@@ -95,13 +96,18 @@ def test_unknown_and_read_only_fields_are_refused(stack: Stack, said: Json) -> N
 
 
 @pytest.mark.mission("CAP-10")
-def test_an_incomplete_person_is_pending_and_a_broken_phone_is_said_to_be(stack: Stack) -> None:
+def test_an_incomplete_person_is_pending_and_what_cannot_be_read_is_said_to_be(stack: Stack) -> None:
     lead = partner_lead(stack, company="", phone="")
     assert lead["validation_status"] == "Pending"
     assert {"company", "phone"} <= set(lead["missing"])
     lead = partner_lead(stack, phone="12")
-    assert lead["validation_status"] == "Invalid"
-    assert any(each.startswith("phone") for each in lead["missing"])
+    assert (lead["validation_status"], lead["missing"]) == ("Invalid", ["phone: not a telephone number in DE"])
+    lead = partner_lead(stack, email="ring me instead")
+    assert (lead["validation_status"], lead["missing"]) == ("Invalid", ["email: not an e-mail address"])
+    refusal = _refused(stack, 400, person(attribution=ATTRIBUTION, email="ring me", phone="12"))
+    assert fields(refusal) == {"email"}
+    assert refusal["issues"][0]["rule"] == "CAP-10 reachable"
+    assert refusal["detail"].endswith("email is not an e-mail address and phone is not a telephone number in DE")
 
 
 def _referring(stack: Stack, lead_id: str) -> int:

@@ -26,6 +26,7 @@ from revops.table.dynamo import DynamoTable
 from tests.bench.measure import Pair, Row, side_by_side, wall
 from tests.bench.sample import OWNERS, Leads
 from tests.builders.dynoxide import REGION, dynoxide_binary, table_properties
+from tests.builders.loopback import free_port
 
 SMALL, LARGE = 1_000, 100_000
 CALL = CallContext(Principal("key:partner", Role.INTEGRATION), request_id="req-1", ip="203.0.113.9", user_agent="bench")
@@ -121,9 +122,7 @@ def _filled(seed: int) -> Iterator[tuple[DynamoTable, DynamoTable, float]]:
         (place / "schema.json").write_text(json.dumps(schemas))
         for name, count in (("small", SMALL), ("large", LARGE)):
             _export(place / "export" / name / "data", count, seed)
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = int(listener.getsockname()[1])
+        port = free_port()
         command = [str(dynoxide_binary()), "import", "--source", str(place / "export"), "--schema"]
         command += [str(place / "schema.json"), "--serve", "--port", str(port)]
         engine = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

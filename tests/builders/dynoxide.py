@@ -21,6 +21,7 @@ import yaml
 from botocore.config import Config
 
 from revops.table.dynamo import DynamoTable
+from tests.builders.loopback import free_port
 
 REGION = "eu-west-2"
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +88,7 @@ class DynoxideServer:
 
     def __enter__(self) -> Self:
         for _ in range(5):
-            port = _free_port()
+            port = free_port()
             process = subprocess.Popen(
                 [
                     "sh",
@@ -182,13 +183,6 @@ class DynoxideServer:
 
     def drop_table(self, table: DynamoTable) -> None:
         self.client().delete_table(TableName=table.name)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _answers(process: subprocess.Popen[bytes], port: int, seconds: float = 10.0) -> bool:

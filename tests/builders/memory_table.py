@@ -134,6 +134,21 @@ class MemoryTable:
             self.changes.append(Change(sequence, before, after))  # a stored row is never changed, only replaced
 
 
+class Overtaken(MemoryTable):
+    """Somebody steps in once, right after a read of a key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after: tuple[Key, Callable[[], object]] | None = None
+
+    def get(self, key: Key, consistent: bool = True) -> Row | None:
+        row = super().get(key, consistent)
+        if self.after is not None and self.after[0] == key:
+            (_, step_in), self.after = self.after, None
+            step_in()
+        return row
+
+
 def _entries(row: Row) -> list[tuple[tuple[str, str], tuple[str, Key]]]:
     entries = [(("", row.pk), (row.sk, row.key))]
     entries += [((name, pk), (sk, row.key)) for name, (pk, sk) in row.index.items()]

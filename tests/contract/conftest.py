@@ -4,15 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.stripe_harness import Bench, fresh
+from tests.contract.stripe_harness import Bench, fresh, serving
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """One process for the tests of a file."""
-    bench = Bench(tmp_path_factory.mktemp("stripe"))
-    yield bench
-    bench.stop()
+    with serving(tmp_path_factory.mktemp("stripe")) as bench:
+        yield bench
 
 
 @pytest.fixture

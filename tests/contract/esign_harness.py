@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.simulators.common.pdf import text_pdf
-from tests.contract.channel_harness import Receiver
+from tests.builders.loopback import Receiver
 
 ANCHOR = "/signature_1/"
 ORDER_FORM = text_pdf(["Order form", "Legal entity: Example GmbH", f"Signed: {ANCHOR}"])

@@ -5,19 +5,18 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.builders.loopback import Receiver, free_port
 
 CONTACTS = "/crm/objects/2026-09/contacts"
 DEALS = "/crm/objects/2026-09/deals"
@@ -25,12 +24,6 @@ SECRET = secrets.token_hex(16)
 TOKEN = secrets.token_hex(16)
 PORTAL = 48_000_001
 SEARCH = {"after": "0", "sorts": [], "filterGroups": [], "properties": [], "limit": 100}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually[T](look: Callable[[], T], seconds: float = 10.0) -> T:
@@ -43,47 +36,15 @@ def eventually[T](look: Callable[[], T], seconds: float = 10.0) -> T:
     raise AssertionError(f"nothing within {seconds} s")
 
 
-@dataclass
-class Receiver:
-    """A webhook address that keeps what it gets and answers what it is told to."""
-
-    port: int = field(default_factory=free_port)
-    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    server: ThreadingHTTPServer | None = None
+class Notices(Receiver):
+    """Where HubSpot's notifications go."""
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/webhooks/hubspot"
-
-    def start(self) -> None:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        threading.Thread(
-            target=self.server.serve_forever,
-            kwargs={"poll_interval": 0.02},
-            daemon=True,
-        ).start()
-
-    def stop(self) -> None:
-        if self.server is not None:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
+    def address(self) -> str:
+        return self.url("/webhooks/hubspot")
 
     def batches(self) -> list[list[dict[str, Any]]]:
-        return [json.loads(body) for _, body in list(self.requests)]
+        return [json.loads(one.body) for one in list(self.requests)]
 
     def events(self) -> list[dict[str, Any]]:
         return list(itertools.chain.from_iterable(self.batches()))
@@ -92,14 +53,14 @@ class Receiver:
 @dataclass
 class Simulator:
     folder: Path
-    receiver: Receiver
+    receiver: Notices
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "local.simulators.hubspot", "--port", str(self.port)]
-        command += ["--state", str(self.folder), "--webhook-url", self.receiver.url]
+        command += ["--state", str(self.folder), "--webhook-url", self.receiver.address]
         identity = {"HUBSPOT_SIM_TOKEN": TOKEN, "HUBSPOT_SIM_CLIENT_SECRET": SECRET}
         identity |= {"HUBSPOT_SIM_PORTAL_ID": str(PORTAL)}
         self.process = subprocess.Popen(command, env={**os.environ, **identity, **self.environment})

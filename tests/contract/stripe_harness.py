@@ -4,68 +4,53 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import stripe
 
+from tests.builders.loopback import Answer, Received, Receiver, free_port, receiving
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = secrets.token_hex(16)
 DAY = 86_400
 
 
-class Receiver:
+class Endpoint(Receiver):
     """A webhook endpoint that verifies every signature and can refuse the next few deliveries."""
 
     def __init__(self) -> None:
+        super().__init__(self._verified)
         self.events: list[dict[str, Any]] = []
         self.signatures: list[str] = []
         self.refuse = 0
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                signature = self.headers["Stripe-Signature"]
-                stripe.WebhookSignature.verify_header(body.decode(), signature, SECRET, 300)
-                receiver.signatures.append(signature)
-                status = 500 if receiver.refuse else 200
-                if receiver.refuse:
-                    receiver.refuse -= 1
-                else:
-                    receiver.events.append(json.loads(body))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Stay quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/webhooks/stripe"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def _verified(self, request: Received) -> Answer:
+        signature = request.headers["stripe-signature"]
+        stripe.WebhookSignature.verify_header(request.body.decode(), signature, SECRET, 300)
+        self.signatures.append(signature)
+        if self.refuse:
+            self.refuse -= 1
+            return 500, "text/plain", ""
+        self.events.append(json.loads(request.body))
+        return 200, "text/plain", ""
 
 
 class Bench:
     """A running simulator, its client and its receiver."""
 
-    def __init__(self, folder: Path, **config: Any) -> None:
+    def __init__(self, folder: Path, receiver: Endpoint, **config: Any) -> None:
         self.folder = folder
         self.config: dict[str, Any] = {"retry": {"first_seconds": 0.2}, "dunning_days": [1], **config}
-        self.receiver = Receiver()
+        self.receiver = receiver
         self.key = "_".join(("sk", "test", secrets.token_hex(20)))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.client = self.make_client(self.key)
         self.process: subprocess.Popen[bytes] | None = None
@@ -81,7 +66,7 @@ class Bench:
         """Start and wait until it answers."""
         (self.folder / "config.json").write_text(json.dumps(self.config))
         command = [sys.executable, "-m", "local.simulators.stripe", "--port", str(self.port)]
-        command += ["--state", str(self.folder / "state"), "--webhook-url", self.receiver.url]
+        command += ["--state", str(self.folder / "state"), "--webhook-url", self.receiver.url("/webhooks/stripe")]
         command += ["--config", str(self.folder / "config.json")]
         environment = {**os.environ, "STRIPE_SIM_API_KEY": self.key, "STRIPE_SIM_WEBHOOK_SECRET": f"{SECRET},older"}
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment)
@@ -147,6 +132,17 @@ def wait_for(done: Callable[[], bool], seconds: float = 10) -> None:
     while not done():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+@contextmanager
+def serving(folder: Path, **config: Any) -> Iterator[Bench]:
+    """A simulator and its receiver until the block ends."""
+    with receiving(Endpoint()) as receiver:
+        bench = Bench(folder, receiver, **config)
+        try:
+            yield bench
+        finally:
+            bench.stop()
 
 
 @contextmanager

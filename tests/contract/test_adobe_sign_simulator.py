@@ -15,7 +15,8 @@ from local.simulators.adobe_sign.vendor import AdobeSign
 from local.simulators.adobe_sign.webhooks import HEADER
 from local.simulators.common import contracts_folder
 from local.simulators.common.pdf import read_text
-from tests.contract.channel_harness import Received, Receiver, receiving, running, word
+from tests.builders.loopback import Received, Receiver, receiving
+from tests.contract.channel_harness import running, word
 from tests.contract.esign_harness import ORDER_FORM, heard
 
 CLIENT, SECRET, REFRESH = word(), word(), word()

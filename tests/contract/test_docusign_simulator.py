@@ -20,7 +20,8 @@ from local.simulators.docusign.connect import signature
 from local.simulators.docusign.contract import contract_of
 from local.simulators.docusign.oauth import GRANT, Identity
 from local.simulators.docusign.vendor import Docusign
-from tests.contract.channel_harness import Receiver, receiving, running, word
+from tests.builders.loopback import Receiver, receiving
+from tests.contract.channel_harness import running, word
 from tests.contract.esign_harness import ANCHOR, ORDER_FORM, assertion, heard, key, public_pem
 
 ACCOUNT, USER, INTEGRATION = str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())

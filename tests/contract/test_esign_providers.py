@@ -34,7 +34,8 @@ from revops.kernel import Forbidden, Invalid, SystemClock, Unavailable
 from revops.orders.model import EnvelopeStatus
 from revops.signing.model import EnvelopeRequest
 from revops.signing.ports import EnvelopeRefused, NoSuchEnvelope, OutcomeUnknown, SignatureProvider
-from tests.contract.channel_harness import Received, Receiver, receiving, running, word
+from tests.builders.loopback import Received, Receiver, receiving
+from tests.contract.channel_harness import running, word
 
 S = EnvelopeStatus
 ORDER = "ORD_0000000000000000000000TEST"

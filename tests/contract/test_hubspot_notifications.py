@@ -15,13 +15,14 @@ import httpx
 import pytest
 
 from local.simulators.common import contracts_folder
+from tests.builders.loopback import receiving
 from tests.contract.hubspot_harness import (
     CONTACTS,
     DEALS,
     PORTAL,
     SEARCH,
     SECRET,
-    Receiver,
+    Notices,
     Simulator,
     eventually,
     refused,
@@ -30,12 +31,10 @@ from tests.contract.hubspot_harness import (
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    receiver = Receiver()
-    receiver.start()
-    simulator = Simulator(tmp_path_factory.mktemp("hubspot"), receiver)
-    with simulator.running():
-        yield simulator
-    receiver.stop()
+    with receiving(Notices()) as receiver:
+        simulator = Simulator(tmp_path_factory.mktemp("hubspot"), receiver)
+        with simulator.running():
+            yield simulator
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def sim(served: Simulator) -> Iterator[Simulator]:
 
 def signed_rightly(sim: Simulator, headers: dict[str, str], body: bytes) -> bool:
     timestamp = headers["x-hubspot-request-timestamp"]
-    text = b"POST" + sim.receiver.url.encode() + body + timestamp.encode()
+    text = b"POST" + sim.receiver.address.encode() + body + timestamp.encode()
     expected = base64.b64encode(hmac.new(SECRET.encode(), text, hashlib.sha256).digest()).decode()
     return hmac.compare_digest(expected, headers["x-hubspot-signature-v3"])
 
@@ -80,7 +79,7 @@ def test_a_persons_edit_and_our_own_write_are_told_apart(sim: Simulator) -> None
     assert (edit["changeSource"], edit["sourceId"]) == ("CRM_UI", "userId:7")
     assert (edit["propertyName"], edit["propertyValue"]) == ("lastname", "Lovelace")
     assert abs(edit["occurredAt"] - time.time() * 1000) < 60_000
-    assert all(signed_rightly(sim, headers, body) for headers, body in sim.receiver.requests)
+    assert all(signed_rightly(sim, one.headers, one.body) for one in sim.receiver.requests)
 
 
 def test_a_person_creates_and_archives(sim: Simulator) -> None:
@@ -136,26 +135,26 @@ def test_a_retry_is_signed_afresh(sim: Simulator) -> None:
     sim.contact(email="ada@example.com")
     sim.settled()
     assert [batch[0]["attemptNumber"] for batch in sim.receiver.batches()] == [0, 1, 2]
-    assert all(signed_rightly(sim, headers, body) for headers, body in sim.receiver.requests)
-    stamps = [int(headers["x-hubspot-request-timestamp"]) for headers, _ in sim.receiver.requests]
+    assert all(signed_rightly(sim, one.headers, one.body) for one in sim.receiver.requests)
+    stamps = [int(one.headers["x-hubspot-request-timestamp"]) for one in sim.receiver.requests]
     assert stamps == sorted(set(stamps))
 
 
 def test_state_and_undelivered_notifications_survive_a_restart(tmp_path: Path) -> None:
-    simulator = Simulator(tmp_path, Receiver())
-    with simulator.running():
-        simulator.settings(subscribed_properties=[])
-        record_id = simulator.contact(email="ada@example.com")
-        name = simulator.unique_property()
-    simulator.receiver.start()
-    with simulator.running():
-        eventually(simulator.receiver.events)
-        assert [one["objectId"] for one in simulator.receiver.events()] == [int(record_id)]
-        assert simulator.read(record_id)["properties"]["email"] == "ada@example.com"
-        assert simulator.api.get(f"/crm/v3/properties/contacts/{name}").json()["hasUniqueValue"] is True
-        taken = {"properties": {"email": "ada@example.com"}, "associations": []}
-        refused(simulator.api.post(CONTACTS, json=taken), 409, "CONFLICT")
-    simulator.receiver.stop()
+    with Notices() as receiver:
+        simulator = Simulator(tmp_path, receiver)
+        with simulator.running():
+            simulator.settings(subscribed_properties=[])
+            record_id = simulator.contact(email="ada@example.com")
+            name = simulator.unique_property()
+        receiver.listen()
+        with simulator.running():
+            eventually(receiver.events)
+            assert [one["objectId"] for one in receiver.events()] == [int(record_id)]
+            assert simulator.read(record_id)["properties"]["email"] == "ada@example.com"
+            assert simulator.api.get(f"/crm/v3/properties/contacts/{name}").json()["hasUniqueValue"] is True
+            taken = {"properties": {"email": "ada@example.com"}, "associations": []}
+            refused(simulator.api.post(CONTACTS, json=taken), 409, "CONFLICT")
 
 
 def test_duplicates_and_disorder_on_demand(sim: Simulator) -> None:
@@ -240,8 +239,8 @@ def test_what_the_contract_does_not_know_is_refused_and_recorded(
 
 
 def test_without_the_contract_bad_input_is_still_refused(tmp_path: Path) -> None:
-    simulator = Simulator(tmp_path, Receiver(), {"REVOPS_CONTRACTS": os.fspath(tmp_path / "absent")})
-    with simulator.running():
+    without = {"REVOPS_CONTRACTS": os.fspath(tmp_path / "absent")}
+    with Notices() as receiver, (simulator := Simulator(tmp_path, receiver, without)).running():
         assert simulator.control("GET", "health")["contract"] == "off: no contracts folder"
         batch = f"{CONTACTS}/batch"
         bad: list[tuple[str, Any]] = [

@@ -8,17 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.hubspot_harness import CONTACTS, DEALS, SEARCH, Receiver, Simulator, refused
+from tests.builders.loopback import receiving
+from tests.contract.hubspot_harness import CONTACTS, DEALS, SEARCH, Notices, Simulator, refused
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    receiver = Receiver()
-    receiver.start()
-    simulator = Simulator(tmp_path_factory.mktemp("hubspot"), receiver)
-    with simulator.running():
-        yield simulator
-    receiver.stop()
+    with receiving(Notices()) as receiver:
+        simulator = Simulator(tmp_path_factory.mktemp("hubspot"), receiver)
+        with simulator.running():
+            yield simulator
 
 
 @pytest.fixture

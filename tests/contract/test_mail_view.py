@@ -3,15 +3,11 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,14 +17,10 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.builders.loopback import Answer, Received, Receiver, free_port, receiving
+
 EMULATOR = Path(__file__).resolve().parents[2] / ".venv-local" / "bin" / "python"
 SCRIPT = "<script>alert(1)</script>"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def record(message_id: str, **fields: Any) -> dict[str, Any]:
@@ -44,47 +36,22 @@ def record(message_id: str, **fields: Any) -> dict[str, Any]:
     return {"MessageId": message_id, **plain, **body, **fields}
 
 
-@dataclass
-class FakeEmulator:
+class FakeEmulator(Receiver):
     """Answers the emulator's listing of sent mail, and takes mail."""
 
-    sent: list[dict[str, Any]] = field(default_factory=list)
-    status: int = 200
-    taken: int = 0
-    port: int = field(default_factory=free_port)
+    def __init__(self, *sent: dict[str, Any]) -> None:
+        super().__init__(self._said)
+        self.sent = list(sent)
+        self.status = 200
+        self.taken = 0
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        emulator = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                known = self.path == "/_ministack/ses/messages"
-                body = json.dumps({"messages": {"000000000000": emulator.sent}}).encode()
-                self.send_response(emulator.status if known else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                emulator.taken += 1
-                body = json.dumps({"MessageId": f"taken-{emulator.taken}"}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
+    def _said(self, request: Received) -> Answer:
+        if request.method == "POST":
+            self.taken += 1
+            return 200, "application/json", json.dumps({"MessageId": f"taken-{self.taken}"})
+        known = request.path == "/_ministack/ses/messages"
+        listed = json.dumps({"messages": {"000000000000": self.sent}})
+        return self.status if known else 404, "application/json", listed
 
 
 @contextmanager
@@ -119,8 +86,7 @@ def mail_view(folder: Path, emulator_port: int) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[FakeEmulator]:
-    fake = FakeEmulator()
-    with fake.running():
+    with receiving(FakeEmulator()) as fake:
         yield fake
 
 
@@ -227,16 +193,14 @@ def test_an_emulator_in_trouble_is_reported_and_what_was_seen_stays(
 
 
 def test_mail_outlives_a_restart_of_both(tmp_path: Path) -> None:
-    emulator = FakeEmulator()
-    emulator.sent.append(record("r1", Subject="Before"))
-    with emulator.running(), mail_view(tmp_path, emulator.port) as view:
+    before, after = record("r1", Subject="Before"), record("r2", Subject="After")
+    with receiving(FakeEmulator(before)) as emulator, mail_view(tmp_path, emulator.port) as view:
         assert subjects(view) == ["Before"]
-    emulator.sent[:] = [record("r2", Subject="After")]
-    with emulator.running(), mail_view(tmp_path, emulator.port) as view:
+    with receiving(FakeEmulator(after)) as emulator, mail_view(tmp_path, emulator.port) as view:
         assert subjects(view) == ["After", "Before"]
         assert view.delete("/messages").status_code == 204
         assert subjects(view) == []
-    with mail_view(tmp_path, emulator.port) as view:
+    with FakeEmulator() as silent, mail_view(tmp_path, silent.port) as view:
         assert view.get("/_sim/health").json()["emulator"] == "unreachable: ConnectError"
         assert "No mail yet" in view.get("/").text
 

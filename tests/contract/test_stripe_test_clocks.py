@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.contract.stripe_harness import DAY, Bench, period_of, wait_for
+from tests.contract.stripe_harness import DAY, Bench, period_of, serving, wait_for
 
 START = int(datetime(2020, 1, 31, 10, tzinfo=UTC).timestamp())
 HOUR = 3_600
@@ -17,9 +17,8 @@ HOUR = 3_600
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    bench = Bench(tmp_path_factory.mktemp("stripe"), test_clock_seconds=0)
-    yield bench
-    bench.stop()
+    with serving(tmp_path_factory.mktemp("stripe"), test_clock_seconds=0) as bench:
+        yield bench
 
 
 def _clock(bench: Bench, at: int = START, **more: Any) -> str:

@@ -12,7 +12,8 @@ import pytest
 from local.simulators.twilio.twiml import TwimlError, read_twiml
 from local.simulators.twilio.vendor import Twilio
 from revops.adapters.twilio_signature import verify_twilio_signature
-from tests.contract.channel_harness import Received, Receiver, receiving, running, word
+from tests.builders.loopback import Received, Receiver, receiving
+from tests.contract.channel_harness import running, word
 
 TOKEN, ACCOUNT = word(), "AC1"
 GREETING = "<Response><Say>Hello</Say></Response>"

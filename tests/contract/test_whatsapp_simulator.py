@@ -17,7 +17,8 @@ from local.simulators.whatsapp.vendor import Whatsapp
 from local.simulators.whatsapp.webhooks import BATCH, Identity
 from revops.adapters.whatsapp_events import whatsapp_signals
 from revops.adapters.whatsapp_signature import verify_whatsapp_signature
-from tests.contract.channel_harness import Receiver, receiving, running, word
+from tests.builders.loopback import Receiver, receiving
+from tests.contract.channel_harness import running, word
 
 SECRET, TOKEN, VERIFY = word(), word(), word()
 NUMBER_ID = "106540352242922"

@@ -234,7 +234,7 @@ def cancellations(world: "World") -> Iterator[str]:
             yield f"{live.id} was to end now, and is {live.status}"
         if wish.mode is Mode.PERIOD_END and not live.ended and not live.cancel_at_period_end:
             yield f"{live.id} was to end with its period, and goes on"
-        if wish.mode is Mode.KEEP and live.cancel_at_period_end:
+        if wish.mode is Mode.KEEP and not live.ended and live.cancel_at_period_end:
             yield f"{live.id} was to be kept, and ends"
 
 

@@ -24,11 +24,12 @@ from tests.faults.actors import decide, deliver_one
 from tests.faults.contracts import hopeless, mirrored, settle_tenants
 from tests.faults.nurturing import due_steps
 from tests.faults.serving import period, run_schedules
-from tests.faults.signatures import settle_signatures
+from tests.faults.signatures import settle_signatures, unheard
 from tests.faults.world import World
 
 _ROUNDS = 60
 _STEP_MINUTES = 11
+_MORE_LOOKS = 4
 _TOPICS = (TOPIC, DUE_TOPIC, CANCELLATION, ENVELOPE, TENANT_TOPIC, "timeline", CREDITING, MIRRORING)
 
 
@@ -42,7 +43,13 @@ def come_to_rest(world: World) -> list[str]:
             found = [f"sales: {line}, although nothing was lost" for line in mirrored(world, linked=False)]
         world.clock.advance(hours=25)  # what was lost is found by a look within the day; tomorrow's terms begin
         world.days += 1
-        return found + _rest(world, rng)
+        found += _rest(world, rng)
+        for _ in range(_MORE_LOOKS):
+            if found or not unheard(world):
+                break
+            world.clock.advance(minutes=90)  # sent again by that look, signed, and lost: the look after it finds it
+            found += _rest(world, rng)
+        return found
 
 
 def pause(world: World) -> list[str]:

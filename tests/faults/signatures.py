@@ -195,6 +195,15 @@ def settle_signatures(world: "World", rng: random.Random) -> bool:
     return busy
 
 
+def unheard(world: "World") -> bool:
+    """Whether an envelope that is awaited is over at its provider, and only the look that is due can tell."""
+    return any(
+        sent.fact.status is not S.SENT and _awaited(world, provider, name)
+        for provider in world.outside.signing.values()
+        for name, sent in provider.sent.items()
+    )
+
+
 def _awaited(world: "World", provider: Provider, envelope_id: str) -> bool:
     """Whether the order waits for just this one; what it does not wait for is ours to take back."""
     row = world.peek(ORDERS.key(provider.sent[envelope_id].request.order_id))

@@ -40,7 +40,8 @@ from revops.sync.ports import OutcomeUnknown, RateLimited, RemoteExists, RemoteG
 from revops.sync.store import read_mark
 from revops.table.dynamo import DynamoTable
 from tests.builders.clock import ManualClock
-from tests.contract.hubspot_harness import PORTAL, SECRET, TOKEN, Receiver, Simulator
+from tests.builders.loopback import receiving
+from tests.contract.hubspot_harness import PORTAL, SECRET, TOKEN, Notices, Simulator
 from tests.unit.sync.fakes import FakePeople, NoBlobs, World
 
 FIELDS = HubspotFields()
@@ -50,15 +51,9 @@ RETURNED = ("email", "firstname", "phone", IDENTITY)
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    receiver = Receiver()
-    receiver.start()
     folder: Path = tmp_path_factory.mktemp("hubspot")
-    running = Simulator(folder, receiver)
-    try:
-        with running.running():
-            yield running
-    finally:
-        receiver.stop()
+    with receiving(Notices()) as receiver, (running := Simulator(folder, receiver)).running():
+        yield running
 
 
 @pytest.fixture
@@ -156,17 +151,17 @@ class RealWorld(World):
         self.simulator.settled()
         count = 0
         while self.simulator.receiver.requests:
-            headers, body = self.simulator.receiver.requests.pop(0)
+            told = self.simulator.receiver.requests.pop(0)
             verify_hubspot_signature(
                 "POST",
-                self.simulator.receiver.url,
-                body,
-                headers["x-hubspot-request-timestamp"],
-                headers["x-hubspot-signature-v3"],
+                self.simulator.receiver.address,
+                told.body,
+                told.headers["x-hubspot-request-timestamp"],
+                told.headers["x-hubspot-signature-v3"],
                 ["local-signing-key", SECRET],
                 SystemClock().now(),
             )
-            count += self.receive_events(signals(parse_events(body, str(PORTAL))), sync_call())
+            count += self.receive_events(signals(parse_events(told.body, str(PORTAL))), sync_call())
         return count
 
     def until_quiet(self) -> None:

@@ -50,7 +50,7 @@ class Shop:
 
     def hear(self) -> list[str]:
         """Works through every event so far; their types."""
-        bodies = [raw.decode() for raw, _ in self.simulator.settled()]
+        bodies = [one.body.decode() for one in self.simulator.settled()]
         self.simulator.received.clear()
         for body in bodies:
             self.bench.work(body)

@@ -81,7 +81,7 @@ def test_the_trigger_ends_in_the_right_profile(trigger: str, simulator: RunningS
     command = [str(_CLI), "trigger", trigger, "--api-base", simulator.url, "--api-key", simulator.api_key]
     command += _as_of_today(trigger)
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
-    bodies = [raw.decode() for raw, _ in simulator.settled()]
+    bodies = [one.body.decode() for one in simulator.settled()]
     assert trigger in {json.loads(body)["type"] for body in bodies}
     random.Random(11).shuffle(bodies)
     profile = _converged(simulator, bodies)

@@ -27,6 +27,7 @@ from revops.table import Table
 from revops.table.dynamo import DynamoTable
 from tests.builders.billing import Accounts
 from tests.builders.blobs import MemoryBlobs
+from tests.builders.loopback import Received
 from tests.integration.stripe_simulator import RunningSimulator, running_simulator
 
 pytestmark = pytest.mark.mission("STR-1", "STR-2", "STR-3")
@@ -76,11 +77,12 @@ class Deployment:
             Settlement(table, clock, blobs, "test"),
         )
 
-    def take(self, received: list[tuple[bytes, str]]) -> list[str]:
+    def take(self, received: list[Received]) -> list[str]:
         """What the webhook stores; the inbox ids."""
-        for raw, header in received:
+        for one in received:
+            raw, header = one.body, one.headers["stripe-signature"]
             self.webhook(raw, header, self.call)
-        return [inbox_id("stripe", read_stripe_event(raw).id) for raw, _ in received]
+        return [inbox_id("stripe", read_stripe_event(one.body).id) for one in received]
 
     def work(self, entries: list[str]) -> None:
         for entry in entries:
@@ -173,7 +175,9 @@ def test_a_payment_without_a_customer(deployment: Deployment, simulator: Running
         )
     received = simulator.settled()
     deployment.work(deployment.take(received))
-    (intent,) = {read_stripe_event(raw).object_id for raw, _ in received if b'"payment_intent.payment_failed"' in raw}
+    (intent,) = {
+        read_stripe_event(one.body).object_id for one in received if b'"payment_intent.payment_failed"' in one.body
+    }
     profile = deployment.profile(intent)
     assert profile.customer.membership_status == "suspended"
     (entry,) = profile.activity

@@ -6,7 +6,6 @@ Every request is checked against Stripe's own contract where that is at hand; a 
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from revops.orders.model import OrderStatus, Step
 from revops.orders.workflow import StepTask
 from revops.table.dynamo import DynamoTable
 from tests.builders.clock import seeded_ids
+from tests.builders.loopback import free_port
 from tests.builders.orders import REP, WORKER, Desk
 
 KEY = secrets.token_hex(12)
@@ -38,9 +38,7 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "local.simulators.stripe", "--port", str(port)]
     process = subprocess.Popen(
         [*command, "--state", str(tmp_path_factory.mktemp("stripe"))],

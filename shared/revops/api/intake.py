@@ -81,7 +81,8 @@ def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
         use.hold_rate(call.principal, call)
         key = api.header("idempotency-key")
         if not 1 <= len(key) <= 128:
-            raise Invalid.field("Idempotency-Key", "CAP-5 idempotency-key", "the header is missing", "1–128 characters")
+            wrong = f"has {len(key)} characters" if key else "the header is missing"
+            raise Invalid.field("Idempotency-Key", "CAP-5 idempotency-key", wrong, "1–128 characters")
         submission = LeadSubmission.of(body, Channel.PARTNER, idempotency_key=key)
         receipt = use.submit_lead(submission, call)
         lead = receipt.lead.model_copy(update={"resembles": ()})

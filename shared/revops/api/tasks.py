@@ -21,7 +21,7 @@ class TaskView(BaseModel):
     title: str
     type: str
     about: str = Field(description="The id of the record it is about")
-    owner_id: str = Field(description="The seller responsible for the record when the task was made")
+    owner_id: str = Field(description="The seller responsible for the record")
     assignee_id: str
     due_at: datetime
     remind_at: datetime | None = Field(default=None, description="When the assignee is to be reminded")

@@ -7,8 +7,9 @@
 There is one row per subscription and it says what is wanted *now*: cancelled now, cancelled at the period's end, or
 kept. The worker looks at the subscription at Stripe and does what is missing, so that doing it twice does nothing
 twice; then it syncs the whole customer. Only then is the row settled, under the version that was read: a wish that was
-changed meanwhile is brought about once more. What is kept goes on as it was signed: its agreed end and the changes that
-are planned, which an end with the period takes away, are put back.
+changed meanwhile is brought about once more. So is one that is settled, when an older message comes again: its worker
+may have been the last to act at Stripe and have died before it saw that it was overtaken. What is kept goes on as it
+was signed: its agreed end and the changes that are planned, which an end with the period takes away, are put back.
 """
 
 import hashlib
@@ -41,6 +42,8 @@ from revops.table import (
 
 DUE_TOPIC = "cancellation"
 OVERDUE_AFTER = timedelta(minutes=5)
+_LOOKED_AT_AGAIN = timedelta(days=1)
+"""How long after it was settled a wish is looked at for a message: none comes again later than half a day."""
 _ATTEMPTS = 8
 
 
@@ -309,9 +312,11 @@ class BringCancellations:
         overtaken = False
         for _ in range(_ATTEMPTS):
             wish = CANCELLATIONS.require(self._table, identifier)
-            if wish.state is not CancellationState.REQUESTED and not overtaken:
+            if not (overtaken or self._may_be_undone(wish)):
                 return wish.state
             settled = self._settled(wish, call)
+            if _outcome(settled) == _outcome(wish):
+                return wish.state
             transaction = begin(call, self._clock.now())
             CANCELLATIONS.update(transaction, settled)
             try:
@@ -321,6 +326,12 @@ class BringCancellations:
                 continue
             return settled.state
         raise Contention("the cancellation keeps changing; try again shortly")
+
+    def _may_be_undone(self, wish: Cancellation) -> bool:
+        """Whether what is wanted has still to be brought about, or another worker may have acted after it was."""
+        if wish.state in (CancellationState.SCHEDULED, CancellationState.KEPT) and wish.settled_at is not None:
+            return self._clock.now() < wish.settled_at + _LOOKED_AT_AGAIN
+        return wish.state is CancellationState.REQUESTED
 
     def _settled(self, wish: Cancellation, call: CallContext) -> Cancellation:
         now = self._clock.now()
@@ -335,5 +346,9 @@ class BringCancellations:
             detail = "it had ended before it could be kept" if wish.mode is Mode.KEEP else ""
         elif wish.mode is Mode.KEEP:
             state, detail = CancellationState.KEPT, self._keep(wish.subscription_id, call)[:500]
-        self._sync(wish.customer_id, f"{wish.id}:{wish.version}", call)
+        self._sync(wish.customer_id, f"{wish.id}:{wish.requested_at.isoformat()}", call)
         return wish.revised(now, state=state, ends_at=standing.ends_at, settled_at=now, detail=detail)
+
+
+def _outcome(wish: Cancellation) -> tuple[object, ...]:
+    return wish.state, wish.ends_at, wish.detail

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from revops.crm.qualification import NominateLead, QualifyLead
     from revops.crm.rechecking import RecheckLead
     from revops.crm.rescoring import RescoreLeads
+    from revops.crm.task_owners import TasksFollowLead
     from revops.scoring.training.service import TrainScoring
     from revops.settings.service import ChangeSettings
 
@@ -71,6 +72,11 @@ class CrmWiring(Ground):
         from revops.crm.duplicates import FollowOwners
 
         return FollowOwners(self.table, self.clock)
+
+    def tasks_follow_lead(self) -> TasksFollowLead:
+        from revops.crm.task_owners import TasksFollowLead
+
+        return TasksFollowLead(self.table, self.clock)
 
     def recheck_lead(self) -> RecheckLead:
         from revops.crm.rechecking import RecheckLead

@@ -157,7 +157,7 @@ class StreamWiring(NurtureWiring):
         from revops.bus.billing import asset_reactions, ownership_reactions
         from revops.bus.nurturing import nurture_reactions
         from revops.bus.reactions import (
-            duplicate_reactions,
+            handover_reactions,
             joined,
             lead_reactions,
             notice_reactions,
@@ -172,7 +172,7 @@ class StreamWiring(NurtureWiring):
             joined(
                 order_reactions(self.start_workflow, self.answer_wait, self.apply_order_caps),
                 lead_reactions(self.recheck_lead),
-                duplicate_reactions(self.follow_owners),
+                handover_reactions(self.follow_owners, self.tasks_follow_lead),
                 qualification_reactions(self.nominate_lead),
                 nurture_reactions(self.enrol_lead, self.review_enrolments),
                 notice_reactions(self.send_notice, self.config.mail_to_ops),

@@ -36,9 +36,9 @@ def activation_reactions(answer_wait: Callable[[], AnswerWait], welcome: Callabl
 
     def catch_up(event: Occurred) -> str:
         """A change of an order was lost: it may be the one that activated it."""
-        if event.data["kind"] != "ORDER":
+        order_id = event.lost("ORDER")
+        if not order_id:
             return ""
-        order_id = str(event.data["record"]).partition("|")[0].removeprefix("ORDER#")
         return ", ".join(filter(None, (welcome().mail(order_id), welcome().tasks(order_id, event.call))))
 
     return {"OrderFormActivated": (wake, mail, tasks), "OrderFormBlocked": (wake,), "RecordRedriven": (catch_up,)}

@@ -34,10 +34,8 @@ def ownership_reactions(follow_owner: Callable[[], FollowOwner]) -> Reactions:
 
     def catch_up(event: Occurred) -> str:
         """A change of an account was lost: it may be the one that handed it over."""
-        if event.data["kind"] != "ACCOUNT":
-            return ""
-        account_id = str(event.data["record"]).partition("|")[0].removeprefix("ACC#")
-        follow_owner()(account_id, event.call)
-        return "customer follows the owner"
+        if account_id := event.lost("ACCOUNT"):
+            follow_owner()(account_id, event.call)
+        return "customer follows the owner" if account_id else ""
 
     return {"AccountAssigned": (follow,), "RecordRedriven": (catch_up,)}

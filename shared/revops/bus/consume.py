@@ -26,6 +26,10 @@ class Occurred:
         """Acting by itself, caused by this event."""
         return system_call("bus_consumer", self.id)
 
+    def lost(self, kind: str) -> str:
+        """The id of the record that a change was lost of, when it is of a kind; otherwise an empty text."""
+        return str(self.data["record"]).partition("|")[0].partition("#")[2] if self.data["kind"] == kind else ""
+
 
 Reaction = Callable[[Occurred], str]
 """What an event sets going. Answers what was done, for the log; an empty text when there was nothing to do."""

@@ -31,9 +31,9 @@ def nurture_reactions(
 
     def catch_up(event: Occurred) -> str:
         """A change of a lead was lost: what its events would have set in motion."""
-        if event.data["kind"] != "LEAD":
+        lead_id = event.lost("LEAD")
+        if not lead_id:
             return ""
-        lead_id = str(event.data["record"]).partition("|")[0].removeprefix("LEAD#")
         for trigger in (Trigger.LEAD_CREATED, Trigger.SCORE_REACHED):
             enrol_lead()(lead_id, trigger, event.id, event.call)
         review_enrolments()(lead_id, event.call)

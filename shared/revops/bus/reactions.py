@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from revops.bus.consume import Occurred, Reaction
 from revops.crm.qualification import NominateLead
 from revops.crm.rechecking import RecheckLead
+from revops.crm.task_owners import TasksFollowLead
 from revops.kernel import CallContext
 from revops.notices import SendNotice
 from revops.orders.workflow import AnswerWait, StartWorkflow
@@ -46,13 +47,12 @@ def order_reactions(
 
     def catch_up(event: Occurred) -> str:
         """A change of an order or of a term was lost: what its events would have set in motion."""
-        record = str(event.data["record"]).partition("|")[0]
-        if event.data["kind"] == "RENEWAL":
-            apply_order_caps().after_term(record.removeprefix("RENEWAL#"), event.call)
+        if renewal_id := event.lost("RENEWAL"):
+            apply_order_caps().after_term(renewal_id, event.call)
             return "caps brought up to date"
-        if event.data["kind"] != "ORDER":
+        order_id = event.lost("ORDER")
+        if not order_id:
             return ""
-        order_id = record.removeprefix("ORDER#")
         answer_wait()(order_id, event.call)
         apply_order_caps()(order_id, event.call)
         return "order brought up to date"
@@ -79,22 +79,49 @@ def lead_reactions(recheck_lead: Callable[[], RecheckLead]) -> Reactions:
 
     def catch_up(event: Occurred) -> str:
         """A change of a lead was lost: it may be the one that made it."""
-        if event.data["kind"] != "LEAD":
-            return ""
-        recheck_lead()(str(event.data["record"]).partition("|")[0].removeprefix("LEAD#"), event.id)
-        return "lead rechecked"
+        if lead_id := event.lost("LEAD"):
+            recheck_lead()(lead_id, event.id)
+        return "lead rechecked" if lead_id else ""
 
     return {"LeadCreated": (recheck,), "RecordRedriven": (catch_up,)}
 
 
-def duplicate_reactions(follow_owners: Callable[[], Callable[[str, CallContext], object]]) -> Reactions:
-    """Pairs of leads wait in the list of whoever owns them."""
+def handover_reactions(
+    follow_owners: Callable[[], Callable[[str, CallContext], object]],
+    tasks_follow: Callable[[], TasksFollowLead],
+) -> Reactions:
+    """A lead has another owner, or stands for another one too: the pairs that wait for a decision and the tasks that
+    are open go with it."""
 
-    def follow(event: Occurred) -> str:
+    def pairs(event: Occurred) -> str:
         follow_owners()(event.data["lead_id"], event.call)
         return "pairs follow the owner"
 
-    return {"LeadAssigned": (follow,)}
+    def tasks(event: Occurred) -> str:
+        return f"{tasks_follow()(event.data['lead_id'], event.call)} tasks follow the owner"
+
+    def pairs_again(event: Occurred) -> str:
+        """A change of a lead was lost: it may be the one that handed it over."""
+        if lead_id := event.lost("LEAD"):
+            follow_owners()(lead_id, event.call)
+        return "pairs follow the owner" if lead_id else ""
+
+    def tasks_again(event: Occurred) -> str:
+        if task_id := event.lost("TASK"):
+            return "task follows the owner" if tasks_follow().one(task_id, event.call) else ""
+        lead_id = event.lost("LEAD")
+        return f"{tasks_follow()(lead_id, event.call)} tasks follow the owner" if lead_id else ""
+
+    def task(event: Occurred) -> str:
+        return "task follows the owner" if tasks_follow().one(event.data["task_id"], event.call) else ""
+
+    return {
+        "LeadAssigned": (pairs, tasks),
+        "LeadMerged": (tasks,),
+        "LeadUnmerged": (tasks,),
+        "TaskOpened": (task,),
+        "RecordRedriven": (pairs_again, tasks_again),
+    }
 
 
 def qualification_reactions(nominate_lead: Callable[[], NominateLead]) -> Reactions:
@@ -105,10 +132,8 @@ def qualification_reactions(nominate_lead: Callable[[], NominateLead]) -> Reacti
         return nominate_lead()(event.data["lead_id"], event.id)
 
     def catch_up(event: Occurred) -> str:
-        if event.data["kind"] != "LEAD":
-            return ""
-        lead_id = str(event.data["record"]).partition("|")[0].removeprefix("LEAD#")
-        return nominate_lead()(lead_id, event.id)
+        lead_id = event.lost("LEAD")
+        return nominate_lead()(lead_id, event.id) if lead_id else ""
 
     names = ("LeadCreated", "LeadScoreChanged", "LeadStatusChanged")  # the last: a lead that is worked on once more
     return {**dict.fromkeys(names, (nominate,)), "RecordRedriven": (catch_up,)}

@@ -37,10 +37,8 @@ def selling_reactions(
 
     def catch_up(event: Occurred) -> str:
         """A change was lost: what its events would have set in motion."""
-        if event.data["kind"] != "ORDER":
-            return ""
-        order_id = str(event.data["record"]).partition("|")[0].removeprefix("ORDER#")
-        return "sales order stands" if make_sales_order()(order_id, event.call) else ""
+        order_id = event.lost("ORDER")
+        return "sales order stands" if order_id and make_sales_order()(order_id, event.call) else ""
 
     return {
         "OrderFormProvisioned": (sold,),

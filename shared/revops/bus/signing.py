@@ -15,9 +15,8 @@ def signing_reactions(hand_over: Callable[[], Callable[[str], int]]) -> Reaction
 
     def catch_up(event: Occurred) -> str:
         """A change of an order was lost: it may be its end."""
-        if event.data["kind"] != "ORDER":
-            return ""
-        return _said(hand_over()(str(event.data["record"]).partition("|")[0].removeprefix("ORDER#")))
+        order_id = event.lost("ORDER")
+        return _said(hand_over()(order_id)) if order_id else ""
 
     return {"OrderFormCancelled": (follow,), "OrderFormExecuted": (follow,), "RecordRedriven": (catch_up,)}
 

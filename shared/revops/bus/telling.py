@@ -32,10 +32,8 @@ def telling_reactions(tell_owner: Callable[[], TellOwner]) -> Reactions:
 
     def catch_up(event: Occurred) -> str:
         """A change of a lead was lost: its target is watched again."""
-        if event.data["kind"] != "LEAD":
-            return ""
-        lead_id = str(event.data["record"]).partition("|")[0].removeprefix("LEAD#")
-        return tell_owner().watch(lead_id, event.call)
+        lead_id = event.lost("LEAD")
+        return tell_owner().watch(lead_id, event.call) if lead_id else ""
 
     return {
         "LeadCreated": (watch, mail, webhook),

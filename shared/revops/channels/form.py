@@ -51,7 +51,7 @@ class ReceiveForm:
         submission = submission.model_copy(update={"metadata": bounded({**followed, **submission.metadata})})
         require_consent(submission)
         reading = Reading.of(submission, call)
-        require_reachable(reading.address, reading.phone)
+        require_reachable(reading.address, reading.phone, reading.unusable)
         receipt = self._ids.new("RCP")
         stored = StoredForm(
             submission=submission, request_id=call.request_id, ip=call.ip, user_agent=call.user_agent[:256]

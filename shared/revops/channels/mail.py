@@ -24,6 +24,7 @@ from revops.settings import SettingsDocument, SettingsReader
 PROVIDER = "mail"
 MAX_BYTES = 10_000_000
 """How much of a mail is read; what its sender says comes first, and a longer one is read as cut off."""
+_AUTOMATIC = "CAP-4 automatic"
 
 
 class MailRules(SettingsDocument):
@@ -79,12 +80,15 @@ class TakeMail:
         self._settings = settings
 
     def __call__(self, entry: InboxEntry, call: CallContext) -> str:
-        """Settles an entry. Raises Refused or Invalid, naming the rule, for a mail that makes no lead."""
+        """Settles an entry; that of a mail which no person wrote is passed over, with the rule. Raises Refused or
+        Invalid, naming the rule, for any other that makes no lead."""
         place = parse_json(entry.body)
         mail = read_mail(self._store.head(place["bucket"], place["key"], MAX_BYTES))
         rules = self._settings.read(MailRules)
         author = _author(mail, rules)
         refusal = _refusal(mail, author, rules)
+        if refusal.startswith(_AUTOMATIC):  # as many as there are absent people: nobody is to look at each
+            return self._touch.pass_over(entry, refusal, call)
         if refusal:
             raise Refused(refusal)
         lead = self._touch.lead(submission_of(mail, author, entry.id, rules), call)
@@ -129,7 +133,7 @@ def _refusal(mail: Mail, author: Sender, rules: MailRules) -> str:
     if mail.virus:
         return "CAP-4 virus: the receiving service found one"
     if mail.automatic:
-        return f"CAP-4 automatic: {mail.automatic}"
+        return f"{_AUTOMATIC}: {mail.automatic}"
     if canonical_email(author.address) is None:
         return "CAP-10 reachable: From names no usable e-mail address"
     if _domain(author.address) in rules.own_domains:

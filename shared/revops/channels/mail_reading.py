@@ -16,7 +16,7 @@ from email.utils import getaddresses, parseaddr
 from html.parser import HTMLParser
 from typing import Any, cast
 
-from revops.crm.normalise import tidy
+from revops.crm.normalise import canonical_email, tidy
 
 MAX_TEXT = 10_000
 """Characters of a mail's text that are kept; the mail itself stays where it was received."""
@@ -48,6 +48,7 @@ _ORIGINAL_LINE = re.compile(
     re.I,
 )
 _HEADER_LINE = re.compile(r"^[\s>*]*[^\W\d_][\w ]{1,20}\s*:\**\s*\S")
+_BARE = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 _LONGEST_LINE = 1_000
 _RECEIVER = "amazonses.com"
 """The name under which Amazon SES writes what it found of a mail."""
@@ -266,18 +267,30 @@ def _header(message: EmailMessage, name: str) -> str:
 
 
 def _reply_to(message: EmailMessage) -> Sender:
-    """Who is to be answered: Reply-To when it says so, with the name From gives."""
+    """Who is to be answered: Reply-To when it names somebody, with the name From gives."""
     name, address = _mailbox(_header(message, "from"))
     answer_name, answer = _mailbox(_header(message, "reply-to"))
+    if answer and canonical_email(answer) is None:
+        answer_name = answer = ""
     return Sender(tidy(answer_name or name), (answer or address).strip())
 
 
 def _mailbox(written: str) -> tuple[str, str]:
-    """The name and the address of a mailbox as written; both empty when it cannot be read."""
+    """The name and the address of a mailbox as written; both empty when it cannot be read. Of several mailboxes it is
+    the first, and a comma in a name need not be quoted: Outlook shows `Rao, Asha <asha@nordlicht.example>`."""
+    written = written[:1_000]
     try:
-        return parseaddr(written[:1_000])
+        name, address = parseaddr(written)
     except (ValueError, IndexError, RecursionError):
-        return "", ""
+        name, address = "", ""
+    if "@" in address:
+        return name, address
+    shown, _, rest = written.partition("<")
+    inside = rest.partition(">")[0].strip()
+    first = written.partition(",")[0].strip()
+    if "@" in inside and "@" not in shown:
+        return shown.strip(' "'), inside
+    return ("", first) if _BARE.fullmatch(first) else (name, address)
 
 
 def _is_forged(message: EmailMessage) -> bool:
@@ -300,7 +313,7 @@ def _recipients(message: EmailMessage) -> tuple[str, ...]:
     """The addresses it was written to; the one it was delivered to first, where the service says."""
     written = [_header(message, name) for name in ("x-original-to", "delivered-to", "to", "cc")]
     try:
-        found = getaddresses([each for each in written if each])
+        found = getaddresses([each for each in written if each], strict=False)  # one that is odd costs no other
     except (ValueError, IndexError, RecursionError):
         return ()
     addresses = (address.strip().casefold() for _, address in found)

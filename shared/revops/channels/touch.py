@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from revops.crm.activities import ACTIVITIES, Activity
-from revops.crm.engagement import standing_lead
 from revops.crm.intake import SubmitLead
-from revops.crm.lookalikes import reached_at
+from revops.crm.lookalikes import known_at, reached_at
 from revops.crm.model import Lead, LeadStatus
-from revops.crm.store import LEADS
+from revops.crm.store import LEADS, standing_at
 from revops.crm.submission import LeadSubmission
 from revops.inbox import InboxEntry, Settlement
 from revops.kernel import CallContext, Clock, Conflict, NotFound, Unavailable
@@ -46,6 +45,11 @@ class Touch:
         another lead than the one that a bare number finds (CAP-11)."""
         return [lead, *(each for each in reached_at(self._table, phone) if each.person_id != lead.person_id)]
 
+    def people(self, lead: Lead, phone: str) -> list[str]:
+        """The persons of the lead and of all who have the number, also of those who are one with another now: whose
+        word is whose is for the consents to find out."""
+        return list(dict.fromkeys((lead.person_id, *(each.person_id for each in known_at(self._table, phone)))))
+
     def known(self, identifier: str) -> Activity | None:
         """The activity that an earlier entry, or this one the last time, left."""
         return ACTIVITIES.get(self._table, identifier)
@@ -62,7 +66,7 @@ class Touch:
         """Settles the entry in the transaction that puts or changes the activity, and stamps the lead with `changes`.
         A converted lead is archived and keeps what it had. Raises Unavailable when the lead never rests."""
         for _ in range(_ATTEMPTS):
-            lead = standing_lead(self._table, lead_id)
+            lead = standing_at(self._table, lead_id)
             if lead is None:
                 raise NotFound("lead", lead_id)
             now = self._clock.now()

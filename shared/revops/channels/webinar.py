@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from revops.crm.intake import SubmitLead
 from revops.crm.model import Channel
 from revops.crm.submission import AttributionClaim, ConsentStatement, LeadFields, LeadSubmission
-from revops.kernel import CallContext, DomainError, FieldIssue, Invalid, StatedTime, canonical_json
+from revops.kernel import CallContext, DomainError, FieldIssue, Invalid, StatedTime, canonical_json, issue_of
 
 MAX_ATTENDEES = 100
 _LOOK_AGAIN = 10
@@ -142,7 +142,4 @@ def _ended(rows: Sequence[int]) -> list[AttendeeVerdict]:
 
 
 def _issues(error: ValidationError) -> tuple[FieldIssue, ...]:
-    return tuple(
-        FieldIssue(".".join(map(str, each["loc"]))[:200] or "row", str(each["type"]), str(each["msg"]))
-        for each in error.errors()[:20]
-    )
+    return tuple(issue_of(each, each["loc"] or ("row",)) for each in error.errors()[:20])

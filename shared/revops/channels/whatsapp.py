@@ -111,8 +111,8 @@ class SettleWhatsapp:
                 source="whatsapp",
                 evidence=f"message {message.id}"[:200],
             )
-            for each in self._touch.reached(lead, message.sender):  # no message goes to this number, whoever has it
-                self._consent(each.person_id, (said,), person)
+            for whose in self._touch.people(lead, message.sender):  # no message goes to this number, whoever has it
+                self._consent(whose, (said,), person)
         elif message.personal:
             for each in self._touch.reached(lead, message.sender):  # to whichever of them what is answered was sent
                 self._engage(each.id, "reply", f"whatsapp:{message.id}", person, message.at)

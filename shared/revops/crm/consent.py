@@ -25,8 +25,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
-from revops.crm.model import Lead, Value
-from revops.crm.store import LEADS, current_person, person_key
+from revops.crm.model import Channel, Lead, Value
+from revops.crm.store import LEADS, merged_into, person_key
 from revops.kernel import CallContext, Clock, NotFound, Refused, Unavailable, parse_time, time_text
 from revops.table import (
     ABSENT,
@@ -60,6 +60,10 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _ATTEMPTS = int(PATIENCE.total_seconds() / _PAUSE)
 
 
+BY_OTHERS = (Channel.FORM, Channel.IMPORT)
+"""Channels by which somebody else may be speaking, or an old paper: what comes this way lifts no refusal."""
+
+
 class Consent(Value):
     """A consent as given or withheld, with its evidence (CAP-9)."""
 
@@ -75,10 +79,14 @@ class Consent(Value):
 
 class ConsentRecord(Entity):
     """All a person ever said about being contacted; the id is the person's. `lead_id` is the lead they were when they
-    last said something; `do_not_disturb` outweighs consent."""
+    last said something; `do_not_disturb` outweighs consent. `joined` counts the entries that the last merge
+    brought together, and `quiet_joined` tells that it brought do-not-disturb: who of those that are one said so is not
+    known any more."""
 
     lead_id: str = ""
     entries: tuple[Consent, ...] = ()
+    joined: int = 0
+    quiet_joined: bool = False
     do_not_disturb: bool = False
 
     def standing(self, channel: str, purpose: str) -> Consent | None:
@@ -174,29 +182,34 @@ class RecordConsent:
         *,
         do_not_disturb: bool | None = None,
     ) -> ConsentRecord:
-        """The record as it stands now. Statements that say what is said already add nothing. Raises NotFound for a
-        person who is not there, Unavailable when messages to them never cease."""
-        said, closed = tuple(statements), False
+        """The record as it stands now, of the person or of the one they were merged into. Statements that say what is
+        said already add nothing. Raises NotFound for a person who is not there, Unavailable when messages to them never
+        cease."""
+        said, closed = tuple(statements), ""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._sleep(_PAUSE)
-            person_id = current_person(self._table, person_id)  # a merged person's word is the survivor's
-            record = CONSENTS.get(self._table, person_id)
+            stands, roles = merged_into(self._table, person_id)  # a merged person's word is the survivor's
+            record = CONSENTS.get(self._table, stands)
             fresh = news_of(record, said)
-            if record is not None and not fresh and do_not_disturb in (None, record.do_not_disturb):
-                return record
-            sending = self._table.get(_sending_key(person_id))
+            if record is not None and not fresh and not _disturbance_differs(record, do_not_disturb):
+                if merged_into(self._table, person_id) == (stands, roles):
+                    return record
+                continue  # one or two only since: what the other said before is not said by this one
+            sending = self._table.get(_sending_key(stands))
             withdraws = do_not_disturb or any(not each.granted for each in fresh)
             if withdraws and _until(sending) > self._clock.now():
-                if not closed:
-                    self._close(person_id, call)
-                closed = True
+                if closed != stands:
+                    self._close(stands, call)
+                closed = stands
                 continue
             transaction = begin(call, self._clock.now())
-            transaction.check(_sending_key(person_id), _expected(sending))
-            if closed:
-                transaction.put(_closed_row(person_id, self._clock.now()), ANYTHING)
-            changed = self._state(transaction, person_id, record, fresh, do_not_disturb)
+            for row in roles:
+                transaction.check(row.key, row.version)
+            transaction.check(_sending_key(stands), _expected(sending))
+            if closed == stands:
+                transaction.put(_closed_row(stands, self._clock.now()), ANYTHING)
+            changed = self._state(transaction, stands, record, fresh, do_not_disturb)
             try:
                 self._table.commit(transaction)
             except (ConditionFailed, Contention):
@@ -241,19 +254,27 @@ def _lead_of(table: Table, person_id: str) -> Lead | None:
 
 def news_of(record: ConsentRecord | None, statements: Iterable[Consent]) -> tuple[Consent, ...]:
     """The statements that change what stands, said one after the other: a first one, the opposite of the last one, and
-    a grant in other words."""
+    a grant in other words. A refusal is said again once two were made one: the one that stands may be the other's, and
+    would stay theirs when the two are parted."""
     entries = record.entries if record else ()
     stands = {(entry.channel, entry.purpose): entry for entry in entries}
+    since = {(entry.channel, entry.purpose) for entry in entries[record.joined :]} if record else set()
     fresh: list[Consent] = []
     for said in statements:
         standing = stands.get((said.channel, said.purpose))
-        if standing is not None and not _differs(said, standing):
+        theirs = said.granted or not (record and record.joined) or (said.channel, said.purpose) in since
+        if standing is not None and theirs and not _differs(said, standing):
             continue
         if said.granted and len(entries) + len(fresh) >= MOST:
             continue
         stands[said.channel, said.purpose] = said
+        since.add((said.channel, said.purpose))
         fresh.append(said)
     return tuple(fresh)
+
+
+def _disturbance_differs(record: ConsentRecord, wish: bool | None) -> bool:
+    return wish is not None and (wish != record.do_not_disturb or (wish and record.quiet_joined))
 
 
 def _differs(said: Consent, standing: Consent) -> bool:
@@ -285,10 +306,9 @@ def add_consents(
         )
         CONSENTS.create(transaction, changed)
         return changed
-    quiet = record.do_not_disturb if do_not_disturb is None else do_not_disturb
-    changed = record.revised(
-        now, lead_id=lead_id or record.lead_id, entries=(*record.entries, *statements), do_not_disturb=quiet
-    )
+    quiet = {} if do_not_disturb is None else {"do_not_disturb": do_not_disturb, "quiet_joined": False}
+    entries = (*record.entries, *statements)
+    changed = record.revised(now, lead_id=lead_id or record.lead_id, entries=entries, **quiet)
     CONSENTS.update(transaction, changed)
     return changed
 

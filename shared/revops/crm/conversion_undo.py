@@ -20,6 +20,7 @@ from revops.crm.notes import notes_about
 from revops.crm.policies.conversion import Obstacle
 from revops.crm.ports import AccountUses
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, person_key, with_contact
+from revops.crm.tasks import TaskStatus, tasks_about
 from revops.kernel import CallContext, Clock, Refused, Unavailable, VersionConflict
 from revops.table import ConditionFailed, Contention, Table, Transaction, attempts, begin, holder_of, release
 
@@ -120,8 +121,8 @@ class UndoConversion:
         yield from self._timeline(made)
 
     def _timeline(self, made: _Made) -> Iterator[Obstacle]:
-        """Activities and notes besides our own. They are found by an index, which may lag by a moment: one that is
-        written at the same time stays and is about something that is not active any more."""
+        """Activities and notes besides our own, and tasks that somebody made. They are found by an index, which may lag
+        by a moment: one that is written at the same time stays and is about something that is not active any more."""
         about = [made.deal.id]
         about += [made.contact.id] if made.conversion.contact_made else []
         about += [made.account.id] if made.conversion.account_made else []
@@ -131,6 +132,9 @@ class UndoConversion:
             others = [each for each in found if each != made.conversion.activity_id]
             if others:
                 yield _obstacle("activity", f"about {record} there are {', '.join(others[:5])}")
+            tasks = [each for each in tasks_about(self._table, record) if not each.origin]
+            if made_by_hand := [each.id for each in tasks if each.status is not TaskStatus.CANCELLED]:
+                yield _obstacle("task", f"about {record} there are {', '.join(made_by_hand[:5])}")
 
     # -- the transaction -----------------------------------------------------------------------------------------
 

@@ -14,15 +14,14 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from revops.crm.model import Engagement, Lead, LeadStatus
-from revops.crm.store import LEADS
+from revops.crm.model import Engagement, LeadStatus
+from revops.crm.store import LEADS, standing_at
 from revops.kernel import CallContext, Clock, Invalid, Unavailable
 from revops.table import ConditionFailed, Contention, Table, attempts, begin, claim, claim_key, release
 
 MOST = 50
 """Events that a lead keeps."""
 _ATTEMPTS = 20
-_MERGES = 10
 
 
 class RecordEngagement:
@@ -58,7 +57,7 @@ class RecordEngagement:
         for _ in attempts(_ATTEMPTS, self._sleep, self._jitter):
             if self._table.get(claim_key("engagement", value)) is not None:
                 return False
-            lead = standing_lead(self._table, lead_id)
+            lead = standing_at(self._table, lead_id)
             if lead is None or lead.status is LeadStatus.CONVERTED:
                 return False
             now = self._clock.now()
@@ -85,7 +84,7 @@ class RecordEngagement:
             row = self._table.get(claim_key("engagement", value))
             if row is None:
                 return False
-            lead = standing_lead(self._table, lead_id)
+            lead = standing_at(self._table, lead_id)
             counted = [done for done in lead.engagement if (done.event, done.ref) == (event, ref)] if lead else []
             if lead is None or not counted or any(since and done.at < since for done in counted):
                 return False
@@ -100,16 +99,6 @@ class RecordEngagement:
                 continue
             return True
         raise Unavailable("this lead is being changed by many; try again shortly", retry_after=1)
-
-
-def standing_lead(table: Table, lead_id: str) -> Lead | None:
-    """The lead, or the one that it was merged into; None when there is none."""
-    for _ in range(_MERGES):
-        lead = LEADS.get(table, lead_id)
-        if lead is None or not lead.merged_into:
-            return lead
-        lead_id = lead.merged_into
-    return None
 
 
 def _value(lead_id: str, event: str, ref: str) -> str:

@@ -10,15 +10,18 @@ from revops.catalogue import (
     LeadConverted,
     LeadCreated,
     LeadEngaged,
+    LeadMerged,
     LeadNominated,
     LeadScoreChanged,
     LeadStatusChanged,
+    LeadUnmerged,
     OpportunityClosed,
     OpportunityCreated,
     OpportunityStageChanged,
     Payload,
     ResponseTargetMissed,
     TaskCompleted,
+    TaskOpened,
     TaskReminderDue,
     event,
 )
@@ -88,6 +91,8 @@ def _lead(before: Lead | None, after: Lead) -> list[Payload]:
     payloads: list[Payload] = []
     if before.owner_id != after.owner_id:
         payloads.append(LeadAssigned(lead_id=after.id, owner_id=after.owner_id, previous_owner_id=before.owner_id))
+    if before.merged_into != after.merged_into:
+        payloads.append(_joined(before, after))
     if missed := _missed(before, after):
         payloads.append(missed)
     if before.score != after.score:
@@ -97,6 +102,13 @@ def _lead(before: Lead | None, after: Lead) -> list[Payload]:
         newest = max(engaged, key=lambda done: done.at)
         payloads.append(LeadEngaged(lead_id=after.id, event=newest.event, ref=newest.ref))
     return payloads + _progress(before, after)
+
+
+def _joined(before: Lead, after: Lead) -> Payload:
+    """One with another, or two again."""
+    if after.merged_into:
+        return LeadMerged(lead_id=after.id, merged_into=after.merged_into)
+    return LeadUnmerged(lead_id=after.id, parted_from=before.merged_into, owner_id=after.owner_id)
 
 
 def _progress(before: Lead, after: Lead) -> list[Payload]:
@@ -163,9 +175,19 @@ def _missed(before: Lead, after: Lead) -> ResponseTargetMissed | None:
 
 
 def _task(before: Task | None, after: Task) -> list[Payload]:
-    if before is None:
-        return []
     payloads: list[Payload] = []
+    if after.status is TaskStatus.OPEN and (before is None or before.status is not TaskStatus.OPEN):
+        payloads.append(
+            TaskOpened(
+                task_id=after.id,
+                type=after.type,
+                related_to=after.related_to,
+                assignee_id=after.assignee_id,
+                due_at=after.due_at,
+            )
+        )
+    if before is None:
+        return payloads
     if after.status is TaskStatus.DONE and before.status is not TaskStatus.DONE:
         payloads.append(
             TaskCompleted(

@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from revops.crm.consent import CONSENTS, ConsentRecord, RecordConsent, add_consents
@@ -35,12 +34,11 @@ from revops.crm.policies.matching import MatchRules, check_of
 from revops.crm.policies.response import ResponseRules, target_for
 from revops.crm.policies.spam import SpamRules, spam
 from revops.crm.ports import Roster
-from revops.crm.reading import COPIED, Reading, consents_of, fresh_consents, move_identity, news, said_beside
+from revops.crm.reading import COPIED, Reading, consents_of, fresh_consents, further, move_identity, news
 from revops.crm.returning import tell_account_owner
 from revops.crm.store import (
     ACCOUNTS,
     LEADS,
-    Submission,
     add_match_entries,
     match_key,
     person_row,
@@ -90,11 +88,13 @@ Also = Callable[[Transaction, LeadReceipt], None]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the claims say: the lead that a submission repeats, the account its domain belongs to, and the answer
-    that was given to the same partner key before; and under which of the person's blocking keys nobody stands."""
+    """What the claims say: the lead that a submission repeats, the account its domain belongs to, by which claim the
+    person is known, and the answer that was given to the same partner key before; and under which of the person's
+    blocking keys nobody stands."""
 
     lead: Lead | None = None
     account: Account | None = None
+    by: Row | None = None
     answered: LeadReceipt | None = None
     vacant: frozenset[str] = frozenset()
 
@@ -128,7 +128,7 @@ class SubmitLead:
         require_attribution(submission)
         submission = with_custom_fields(submission, self._settings.read(CustomFields))
         reading = Reading.of(submission, call)
-        require_reachable(reading.address, reading.phone)
+        require_reachable(reading.address, reading.phone, reading.unusable)
         return reading
 
     def __call__(
@@ -137,17 +137,20 @@ class SubmitLead:
         call: CallContext,
         tickets: Tickets | None = None,
         also: Also | None = None,
+        same_as: str = "",
     ) -> LeadReceipt:
         """Raises Invalid (naming field and rule), Conflict for a key reused with another content, Unavailable. Whoever
-        makes many leads at once brings `tickets` leased in a block; `also` adds what is to be committed with it."""
+        makes many leads at once brings `tickets` leased in a block; `also` adds what is to be committed with it, and
+        `same_as` is the lead that the sender knows it to repeat, though nothing exclusive says so."""
         reading = self.read(submission, call)
         for attempt in attempts(_ATTEMPTS, self._sleep, self._jitter):
             known = self._known(reading, consistent=attempt > 0)
             if known.answered is not None:
                 return known.answered
+            lead = known.lead or (standing_at(self._table, same_as) if same_as else None)
             try:
-                if known.lead is not None:
-                    return self._again(reading, known.lead, call, also)
+                if lead is not None:
+                    return self._again(reading, known, lead, call, also)
                 return self._create(reading, known, call, tickets, also)
             except (ConditionFailed, Contention):
                 continue  # somebody was quicker: look again, the claims now say who
@@ -166,10 +169,10 @@ class SubmitLead:
         if partner and (used := rows.pop(0)) is not None:
             return _Known(answered=self._answered(used, reading))
         account_id = claim_holder(rows.pop(0)) if domain else None
-        holder = next((claim_holder(row) for row in rows if row is not None), None)
-        lead = standing_at(self._table, holder) if holder else self._nameless(reading, vacant)
+        by = next((row for row in rows if row is not None), None)
+        lead = standing_at(self._table, claim_holder(by) or "") if by is not None else self._nameless(reading, vacant)
         account = ACCOUNTS.get(self._table, account_id) if account_id and lead is None else None
-        return _Known(lead, account, vacant=vacant)
+        return _Known(lead, account, by, vacant=vacant)
 
     def _nameless(self, reading: Reading, vacant: frozenset[str]) -> Lead | None:
         """Who calls or writes from a mobile number and goes by neither name nor e-mail is the one person known at it
@@ -189,11 +192,13 @@ class SubmitLead:
         lead = LEADS.require(self._table, claim_holder(used) or "")
         return LeadReceipt(lead, note["created"], CONSENTS.get(self._table, lead.person_id))
 
-    def _again(self, reading: Reading, lead: Lead, call: CallContext, also: Also | None) -> LeadReceipt:
+    def _again(self, reading: Reading, known: _Known, lead: Lead, call: CallContext, also: Also | None) -> LeadReceipt:
         """Another submission of a known person: recorded beside the lead; the lead changes only by what is new."""
         now = self._clock.now()
         record = CONSENTS.get(self._table, lead.person_id)
         said = fresh_consents(reading, record, call, now)
+        if not said and reading.submission.consents and not self._still(known.by):
+            raise Contention("the person is known by another lead by now")
         fresh = tuple(each for each in said if each.granted)
         if len(fresh) < len(said):  # what is withdrawn is so before anything else, and waits for a message on its way
             withdrawn = [each for each in said if not each.granted]
@@ -215,21 +220,15 @@ class SubmitLead:
             LEADS.update(transaction, further_lead)
             move_identity(self._table, transaction, lead, further_lead)
             lead = further_lead
-        transaction.put(submission_row(self._further(reading.submission, lead, now)), ABSENT)
+        if said and known.by is not None and known.by.key not in set(transaction.keys()):
+            # Whoever undoes a merge meanwhile gives the claim back: then it is another's word.
+            transaction.check(known.by.key, known.by.version)
+        transaction.put(submission_row(further(reading, lead, self._ids.new("SUB"), now)), ABSENT)
         return self._commit(transaction, LeadReceipt(lead, created=False, consents=record), also)
 
-    def _further(self, submission: LeadSubmission, lead: Lead, now: datetime) -> Submission:
-        attribution = attribution_of(submission)
-        return Submission(
-            id=self._ids.new("SUB"),
-            created_at=now,
-            modified_at=now,
-            lead_id=lead.id,
-            channel=submission.channel,
-            source=attribution.source,
-            campaign=attribution.campaign,
-            metadata=said_beside(submission, lead),
-        )
+    def _still(self, by: Row | None) -> bool:
+        """Whether a claim stands as it was read: if so, what was read between is of the one who is known by it."""
+        return by is None or by == self._table.get(by.key)
 
     def _commit(self, transaction: Transaction, receipt: LeadReceipt, also: Also | None) -> LeadReceipt:
         if also is not None:

@@ -54,11 +54,16 @@ def among(
 def reached_at(table: Table, phone: str) -> list[Lead]:
     """The leads whose people are reached at a number (E.164), as they stand; those with an e-mail too, who hold no
     claim on it (CAP-11)."""
+    today = (standing(table, lead) for lead in known_at(table, phone))
+    return [lead for lead in today if lead is not None]
+
+
+def known_at(table: Table, phone: str) -> list[Lead]:
+    """The leads that have a number (E.164), those that went into another one too, each as it is itself."""
     (key,) = Features("", "", "", None, phone).blocking_keys()
     named = {matched_lead(row): None for row in query_all(table, Query(pk=f"MATCH#{key}", limit=100, consistent=True))}
     found = LEADS.load_all(present(table.get_many([lead_key(lead_id) for lead_id in named if lead_id])))
-    today = (standing(table, lead) for lead in known_today(table, found) if features_of(lead).phone == phone)
-    return [lead for lead in today if lead is not None]
+    return [lead for lead in known_today(table, found) if features_of(lead).phone == phone]
 
 
 def candidates(

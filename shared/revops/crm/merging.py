@@ -19,25 +19,23 @@ from typing import Any
 from pydantic import AwareDatetime
 
 from revops.access import Policy, Resource
-from revops.crm.consent import CONSENTS, SENDING, ConsentRecord
+from revops.crm.consent import CONSENTS, ConsentRecord
 from revops.crm.duplicates import PAIRS, DuplicatePair, PairStatus, pair_id, pairs_between
+from revops.crm.merged_consents import join_consents, part_consents
 from revops.crm.model import Lead
 from revops.crm.policies.matching import check_of
 from revops.crm.policies.merging import (
     CHOSEN,
     Difference,
     apart,
-    consents_together,
     require_mergeable,
-    said_since,
     together,
 )
 from revops.crm.reading import claims_of, features_of, validity
 from revops.crm.response import add_watch
 from revops.crm.store import LEADS, add_match_entries, person_key, remove_match_entries, vacant_keys
-from revops.kernel import CallContext, Clock, Conflict, Invalid, NotFound, Refused, Unavailable, parse_time
+from revops.kernel import CallContext, Clock, Conflict, Invalid, NotFound, Refused
 from revops.table import (
-    ABSENT,
     ConditionFailed,
     Entity,
     EntityKind,
@@ -141,7 +139,7 @@ class MergeLeads:
         number = max(survivor.version, other.version)  # grows with every merge of the two, whichever way round
         merge_id = f"MRG_{pair_id(survivor.id, other.id)[4:]}{number:02d}"
         mine, others = (CONSENTS.get(self._table, lead.person_id) for lead in (survivor, other))
-        consents = self._join_consents(transaction, survivor, other, (mine, others), now)
+        consents = join_consents(self._table, transaction, (survivor, mine), (other, others), now)
         result = _joined(survivor, changes, consents, now)
         LEADS.update(transaction, result)
         LEADS.update(transaction, other.revised(now, merged_into=survivor.id, merge_id=merge_id))
@@ -166,24 +164,6 @@ class MergeLeads:
         add_match_entries(transaction, fresh, survivor.person_id, survivor.id, vacant_keys(self._table, fresh))
         MERGES.create(transaction, record)
         return record
-
-    def _join_consents(
-        self,
-        transaction: Transaction,
-        survivor: Lead,
-        other: Lead,
-        records: tuple[ConsentRecord | None, ConsentRecord | None],
-        now: datetime,
-    ) -> ConsentRecord | None:
-        """The survivor's record takes in the other's; the other's is closed, so that nothing is said or sent there."""
-        mine, theirs = records
-        for lead in (survivor, other):
-            require_quiet(self._table, transaction, lead.person_id, now)
-        _write_consents(transaction, other, theirs, theirs.entries if theirs else (), True, now)
-        if mine is None and theirs is None:
-            return _write_consents(transaction, survivor, None, (), False, now)
-        entries, disturbed = consents_together(mine, theirs, now)
-        return _write_consents(transaction, survivor, mine, entries, disturbed, now)
 
     def _move_claims(self, transaction: Transaction, other: Lead, survivor: Lead) -> Iterator[tuple[str, str]]:
         """What the other lead, and those that went into it, are known by belongs to the survivor from now on."""
@@ -245,12 +225,18 @@ class UndoMerge:
         self, transaction: Transaction, record: MergeRecord, survivor: Lead, merged: Lead, call: CallContext
     ) -> MergeRecord:
         now = self._clock.now()
-        consents = self._part_consents(transaction, record, now)
+        mine, theirs = part_consents(
+            self._table,
+            transaction,
+            (record.survivor, record.survivor_consents),
+            (record.merged, record.merged_consents),
+            record.result_consents,
+            now,
+        )
         changes = apart(survivor, record.result, record.survivor)
-        changes["gdpr_consent"] = consents[0].marketing if consents[0] else record.survivor.gdpr_consent
+        changes["gdpr_consent"] = mine.marketing
         restored = survivor.revised(now, **_parted(survivor, changes, now))
-        agreed = bool(consents[1] and consents[1].marketing)
-        again = merged.revised(now, merged_into="", merge_id="", gdpr_consent=agreed)
+        again = merged.revised(now, merged_into="", merge_id="", gdpr_consent=theirs.marketing)
         for lead in (restored, again):
             LEADS.update(transaction, lead)
             add_watch(transaction, lead)  # whoever looked while they were one removed it
@@ -272,24 +258,6 @@ class UndoMerge:
         found = PAIRS.load_all(present(self._table.get_many(keys))) if keys else []
         return [pair for pair in found if pair.status is PairStatus.MERGED and pair.merge_id == record.id]
 
-    def _part_consents(
-        self, transaction: Transaction, record: MergeRecord, now: datetime
-    ) -> tuple[ConsentRecord | None, ConsentRecord | None]:
-        """Each person has again what they said. What was said to the merged person since stays with the survivor; a
-        refusal holds for both."""
-        for lead in (record.survivor, record.merged):
-            require_quiet(self._table, transaction, lead.person_id, now)
-        mine, theirs = (CONSENTS.get(self._table, lead.person_id) for lead in (record.survivor, record.merged))
-        after = record.result_consents
-        since = said_since(mine.entries if mine else (), after.entries if after else ())
-        quiet = bool(mine and mine.do_not_disturb and not (after and after.do_not_disturb))
-        (before, mine_quiet), (other, their_quiet) = _said(record.survivor_consents), _said(record.merged_consents)
-        refusals = tuple(said for said in since if not said.granted)
-        return (
-            _write_consents(transaction, record.survivor, mine, (*before, *since), quiet or mine_quiet, now),
-            _write_consents(transaction, record.merged, theirs, (*other, *refusals), quiet or their_quiet, now),
-        )
-
     def _part_claims(self, transaction: Transaction, record: MergeRecord, survivor: Lead, restored: Lead) -> None:
         """Raises Refused for what both would be known by."""
         taken = set(claims_of(restored))
@@ -306,11 +274,11 @@ class UndoMerge:
                 raise Refused(f"the {name} that lead {survivor.id} had belongs to another lead by now")
 
 
-def _joined(survivor: Lead, changes: dict[str, Any], consents: ConsentRecord | None, now: datetime) -> Lead:
+def _joined(survivor: Lead, changes: dict[str, Any], consents: ConsentRecord, now: datetime) -> Lead:
     """The survivor with what it gets, its flags and its score brought up to that."""
     if "resembles" in changes:
         changes["duplicate_check"] = check_of(changes["resembles"])
-    changes["gdpr_consent"] = consents.marketing if consents else survivor.gdpr_consent
+    changes["gdpr_consent"] = consents.marketing
     return survivor.revised(now, **(changes | validity(survivor, changes)), rescore_at=now)
 
 
@@ -355,15 +323,6 @@ def move_roles(table: Table, transaction: Transaction, person_id: str, into: str
     transaction.put(replace(row, doc=doc, version=row.version + 1), row.version)
 
 
-def require_quiet(table: Table, transaction: Transaction, person_id: str, now: datetime) -> None:
-    """Adds the proof that no message to a person is on its way (LEAD-5, I11). Raises Unavailable while one is."""
-    key = Key(f"PERSON#{person_id}", SENDING)
-    sending = table.get(key)
-    if sending is not None and parse_time(json.loads(sending.doc)["until"]) > now:
-        raise Unavailable("a message to one of the two is on its way; try again shortly", retry_after=12)
-    transaction.check(key, ABSENT if sending is None else sending.version)
-
-
 def _chosen(values: Mapping[str, str], survivor: Lead, other: Lead) -> frozenset[str]:
     """Fields whose other value is to stand. Raises Invalid for a field or a lead that is not of this merge."""
     for name, lead_id in values.items():
@@ -372,29 +331,3 @@ def _chosen(values: Mapping[str, str], survivor: Lead, other: Lead) -> frozenset
         if lead_id not in (survivor.id, other.id):
             raise Invalid.field(f"values.{name}", "one-of-the-two", "neither of the two leads", "the id of one of them")
     return frozenset(name for name, lead_id in values.items() if lead_id == other.id)
-
-
-def _write_consents(
-    transaction: Transaction,
-    lead: Lead,
-    record: ConsentRecord | None,
-    entries: tuple[object, ...],
-    quiet: bool,
-    now: datetime,
-) -> ConsentRecord:
-    """Writes a person's record even when it says nothing: a statement that is made meanwhile fails on it and is made
-    again where it belongs."""
-    if record is None:
-        fresh = ConsentRecord.model_validate(
-            {"id": lead.person_id, "created_at": now, "modified_at": now, "lead_id": lead.id, "entries": entries,
-             "do_not_disturb": quiet}
-        )  # fmt: skip
-        CONSENTS.create(transaction, fresh)
-        return fresh
-    changed = record.revised(now, entries=entries, do_not_disturb=quiet)
-    CONSENTS.update(transaction, changed)
-    return changed
-
-
-def _said(record: ConsentRecord | None) -> tuple[tuple[object, ...], bool]:
-    return (record.entries, record.do_not_disturb) if record else ((), False)

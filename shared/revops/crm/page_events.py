@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from revops.crm.engagement import RecordEngagement, standing_lead
+from revops.crm.engagement import RecordEngagement
 from revops.crm.normalise import canonical_email
 from revops.crm.policies.machines import EngagementRules
+from revops.crm.store import standing_at
 from revops.kernel import CallContext, StatedTime
 from revops.settings import SettingsReader
 from revops.table import Table, holder_of
@@ -67,7 +68,7 @@ class RecordPageEvents:
         if event.event not in known:
             return PageOutcome.UNKNOWN_EVENT
         lead_id = event.lead_id or self._lead_of(event.email)
-        if not lead_id or standing_lead(self._table, lead_id) is None:
+        if not lead_id or standing_at(self._table, lead_id) is None:
             return PageOutcome.UNKNOWN_PERSON
         counted = self._record(lead_id, event.event, event.ref, call, event.at)
         return PageOutcome.COUNTED if counted else PageOutcome.REPEATED

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from revops.crm.consent import Consent, ConsentRecord, news_of
+from revops.crm.consent import BY_OTHERS, Consent, ConsentRecord, news_of
+from revops.crm.countries import country_code
 from revops.crm.free_mail import FREE_MAIL
 from revops.crm.model import Channel, Engagement, Lead
-from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, tidy
+from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, fold, tidy
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
-from revops.crm.store import add_match_entries, remove_match_entries, vacant_keys
-from revops.crm.submission import MOST_METADATA, LeadSubmission
+from revops.crm.store import Submission, add_match_entries, remove_match_entries, vacant_keys
+from revops.crm.submission import MOST_METADATA, LeadSubmission, attribution_of
 from revops.kernel import CallContext
 from revops.table import Table, Transaction, claim, holder_of, release
 
@@ -44,7 +45,7 @@ class Reading:
     def of(cls, submission: LeadSubmission, call: CallContext) -> Self:
         email = canonical_email(submission.email) if submission.email.strip() else None
         phone = canonical_phone(submission.phone, submission.country) if submission.phone.strip() else None
-        unusable = _unusable(email is None, phone is None, submission.country)
+        unusable = _unusable(submission.email, email, submission.phone, phone, submission.country)
         key = submission.idempotency_key
         return cls(
             submission=submission,
@@ -83,24 +84,31 @@ def company_domain(email: CanonicalEmail | None) -> str:
     return email.domain if email and email.domain not in FREE_MAIL else ""
 
 
-def _unusable(email: bool, phone: bool, country: str) -> dict[str, str]:
+def _unusable(
+    said_email: str, email: CanonicalEmail | None, said_phone: str, phone: str | None, country: str
+) -> dict[str, str]:
+    """What is said and cannot be read, and why."""
     found = {}
-    if email:
+    if said_email.strip() and email is None:
         found["email"] = "not an e-mail address"
-    if phone:
-        found["phone"] = f"not a telephone number in {country or 'any country'}"
+    if said_phone.strip() and phone is None:
+        found["phone"] = f"not a telephone number {_where(country)}"
     return found
+
+
+def _where(country: str) -> str:
+    if country_code(country):
+        return f"in {country.strip()}"
+    unknown = f"{country.strip()} is no country that is known" if country.strip() else "no country is given"
+    return f"with a prefix such as +44, and {unknown}"
 
 
 def validity(lead: Lead, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What a change of a lead's fields makes of its validation status, and of what is missing (CAP-10): a lead that is
     completed later is Valid from then on."""
     fields = {name: changes.get(name, getattr(lead, name)) for name in MANDATORY}
-    unusable = _unusable(
-        canonical_email(fields["email"]) is None,
-        canonical_phone(fields["phone"], fields["country"]) is None,
-        fields["country"],
-    )
+    email, phone, country = fields["email"], fields["phone"], fields["country"]
+    unusable = _unusable(email, canonical_email(email), phone, canonical_phone(phone, country), country)
     status, missing = completeness(fields, unusable)
     now = {"validation_status": status, "missing": missing}
     return {name: value for name, value in now.items() if value != getattr(lead, name)}
@@ -144,9 +152,10 @@ def fresh_consents(
     reading: Reading, record: ConsentRecord | None, call: CallContext, now: datetime
 ) -> tuple[Consent, ...]:
     """The statements of a further submission that change what stands. Anybody can fill in the public form with
-    anybody's address, so it can withdraw a consent but not turn a recorded refusal into one."""
+    anybody's address, and a list does not tell when somebody agreed: either can withdraw a consent but not turn a
+    recorded refusal into one."""
     fresh = news_of(record, consents_of(reading.submission, call, now))
-    if reading.submission.channel is not Channel.FORM or record is None:
+    if reading.submission.channel not in BY_OTHERS or record is None:
         return fresh
     return tuple(said for said in fresh if not (said.granted and record.standing(said.channel, said.purpose)))
 
@@ -169,18 +178,53 @@ def news(reading: Reading, lead: Lead, now: datetime, *, said_more: bool) -> dic
         changes["engagement"] = (*lead.engagement, Engagement(event="form", at=now))[-_MAX_ENGAGEMENT:]
     if changes:
         changes |= validity(lead, changes) | {"rescore_at": now}
-    beside = said_beside(reading.submission, lead)
+    beside = _beside(reading.submission, lead)
     names = [name for name in beside if name not in lead.metadata][: max(0, MOST_METADATA - len(lead.metadata))]
     if names:
         changes["metadata"] = lead.metadata | {name: beside[name] for name in names}
     return changes
 
 
-def said_beside(submission: LeadSubmission, lead: Lead) -> dict[str, str]:
+def further(reading: Reading, lead: Lead, identifier: str, now: datetime) -> Submission:
+    """A further submission as it stands beside the lead that it repeats: nothing of the lead is overwritten, and
+    nothing that was said is lost."""
+    attribution = attribution_of(reading.submission)
+    return Submission(
+        id=identifier,
+        created_at=now,
+        modified_at=now,
+        lead_id=lead.id,
+        channel=reading.submission.channel,
+        source=attribution.source,
+        campaign=attribution.campaign,
+        fields=_otherwise(reading, lead),
+        metadata=_beside(reading.submission, lead),
+    )
+
+
+def _beside(submission: LeadSubmission, lead: Lead) -> dict[str, str]:
     """What a further submission says beside the fields of a lead and does not stand on it (CAP-10)."""
     if submission.channel in _ON_TIMELINE:
         return {}
     return {name: text for name, text in submission.metadata.items() if lead.metadata.get(name) != text}
+
+
+def _otherwise(reading: Reading, lead: Lead) -> dict[str, str]:
+    """The fields of a lead that a further submission says otherwise than they stand."""
+    said, stands = reading.submission, features_of(lead)
+    same = {"channel"}
+    if reading.email is not None and reading.email == stands.email:
+        same.add("email")
+    if reading.phone and reading.phone == stands.phone:
+        same.add("phone")
+    texts = {name: str(getattr(said, name) or "") for name in COPIED if name not in same}
+    found = {
+        name: text for name, text in texts.items() if text.strip() and fold(text) != fold(str(getattr(lead, name)))
+    }
+    for name, value in said.custom_fields.items():
+        if value is not None and value != lead.custom_fields.get(name):
+            found[f"custom_fields.{name}"] = str(value)
+    return found
 
 
 def claims_of(lead: Lead) -> list[tuple[str, str]]:

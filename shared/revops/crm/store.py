@@ -57,6 +57,8 @@ OPEN_STATUSES = (LeadStatus.NEW, LeadStatus.CONTACTED, LeadStatus.QUALIFIED, Lea
 """Statuses of leads that somebody still works on; what a list by score shows unless told otherwise."""
 LEAD_SHARDS = 4
 _LONGEST_ID = 256
+_MERGES = 100
+"""How many leads may have gone one into the other before nobody is looked for any more."""
 
 MATCH = "MATCH"
 FIRST = "FIRST"
@@ -97,11 +99,14 @@ def standing_at(table: Table, identifier: str) -> Lead | None:
 
 
 def standing(table: Table, lead: Lead) -> Lead | None:
-    """The lead a merged one went into, as it stands now; any other as it is."""
+    """The lead a merged one went into, as it stands now; any other as it is. None for those that went into each other
+    in a ring: nobody stands there."""
     found: Lead | None = lead
-    while found is not None and found.merged_into:
+    for _ in range(_MERGES):
+        if found is None or not found.merged_into:
+            return found
         found = LEADS.get(table, found.merged_into)
-    return found
+    return None
 
 
 def closed_lead_keys(table: Table, most: int, statuses: Sequence[LeadStatus] = CLOSED_STATUSES) -> list[Key]:
@@ -123,13 +128,14 @@ def lead_keys_from(table: Table, shard: int, low: str, limit: int) -> list[tuple
 
 
 class Submission(Entity):
-    """A further submission of somebody who was a lead already: evidence that it came, and what it said beside the
-    fields of a lead that does not stand there (CAP-10)."""
+    """A further submission of somebody who was a lead already: evidence that it came, and what it said that does not
+    stand on the lead: `fields` of a lead that stand there otherwise, and what it said beside them (CAP-10)."""
 
     lead_id: str
     channel: str
     source: str
     campaign: str
+    fields: dict[str, str] = Field(default_factory=dict)
     metadata: dict[str, str] = Field(default_factory=dict)
 
 
@@ -210,12 +216,21 @@ def person_row(person_id: str, *, lead_id: str = "", contact_id: str = "") -> Ro
     )
 
 
-def current_person(table: Table, person_id: str) -> str:
-    """The person whom a merged one is now; anybody else as they are. What is said to a merged person, as by a link in
-    a mail from before the merge, is said to that one."""
-    row = table.get(person_key(person_id)) if len(person_id) <= _LONGEST_ID else None
-    into = json.loads(row.doc).get("merged_into", "") if row is not None else ""
-    return current_person(table, into) if into else person_id
+def merged_into(table: Table, person_id: str) -> tuple[str, tuple[Row, ...]]:
+    """The person whom a merged one is now (anybody else as they are), and the rows that say so, the standing one's
+    own included: a merge and its undoing change one of them, so that whoever writes to the one for the sake of the
+    other checks them in the same transaction."""
+    said: list[Row] = []
+    for _ in range(_MERGES):
+        row = table.get(person_key(person_id)) if len(person_id) <= _LONGEST_ID else None
+        if row is None or row in said:
+            break
+        said.append(row)
+        into = json.loads(row.doc).get("merged_into", "")
+        if not into:
+            break
+        person_id = into
+    return person_id, tuple(said)
 
 
 def person_key(person_id: str) -> Key:

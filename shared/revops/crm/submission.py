@@ -1,5 +1,6 @@
 """A lead as it comes in: every channel's adapter makes one of these, and one pipeline takes it from there."""
 
+import json
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -105,7 +106,8 @@ class PartnerSubmission(LeadFields):
 
 
 class FormSubmission(LeadFields):
-    """A lead from the public form (CAP-1). What the form does not know goes to `metadata`, bounded."""
+    """A lead from the public form (CAP-1). What the form does not know goes to `metadata`, bounded. A field that is
+    null was not filled in: a page sends one for a parameter that its address does not have."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
@@ -116,22 +118,31 @@ class FormSubmission(LeadFields):
     def _collect_unknown(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        known = {name: value for name, value in data.items() if name in cls.model_fields and name != "metadata"}
-        given = data.get("metadata", {})
+        said = {name: value for name, value in data.items() if value is not None}
+        known = {name: value for name, value in said.items() if name in cls.model_fields and name != "metadata"}
+        if isinstance(claim := known.get("attribution"), dict):
+            known["attribution"] = {name: _cut(value) for name, value in claim.items() if value is not None}
+        given = said.get("metadata", {})
         more = dict(given) if isinstance(given, dict) else {"metadata": given}
-        more |= {name: value for name, value in data.items() if name not in cls.model_fields}
+        more |= {name: value for name, value in said.items() if name not in cls.model_fields}
         known["metadata"] = bounded(more)
         return known
 
 
+def _cut(said: Any) -> Any:
+    """A text of an attribution within its line: what an address brought, no visitor can mend."""
+    return tidy(said[: 2 * _LINE])[:_LINE] if isinstance(said, str) else said
+
+
 def bounded(more: dict[Any, Any]) -> dict[str, str]:
-    """At most 20 texts of at most 500 characters under names of at most 60. What has no name, or the name of one that
-    stands, is left out."""
+    """At most 20 texts of at most 500 characters under names of at most 60; what is no text stands as JSON. What has no
+    name or value, or the name of one that stands, is left out."""
     bounded: dict[str, str] = {}
     for name, value in more.items():
         short = tidy(str(name)[:60])[:60]
-        if short and short not in bounded:
-            bounded[short] = tidy(str(value)[:500])[:500]
+        if short and short not in bounded and value is not None:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            bounded[short] = tidy(text[:500])[:500]
         if len(bounded) == MOST_METADATA:
             break
     return bounded

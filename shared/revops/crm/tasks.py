@@ -54,6 +54,7 @@ from revops.table import (
     due_now,
     merge_pages,
     present,
+    query_all,
 )
 
 TOPIC = "task"
@@ -79,7 +80,7 @@ class TaskPriority(StrEnum):
 class Task(Entity):
     """Something to do. `related_to` is the record's id, `owner_id` the seller responsible for it, `origin` what made
     the task: the same origin makes the same task once. `remind_at` is when the assignee is to be told that it is due,
-    `reminded_at` when they were."""
+    `reminded_at` when they were; `stays` once the record had another owner and the assignee was somebody else."""
 
     title: str
     type: str = "follow_up"
@@ -93,6 +94,7 @@ class Task(Entity):
     priority: TaskPriority = TaskPriority.MEDIUM
     details: str = ""
     origin: str = ""
+    stays: bool = False
     completed_at: AwareDatetime | None = None
     completed_by: str = ""
 
@@ -172,6 +174,18 @@ def withdraw(table: Table, transaction: Transaction, origin: str, now: datetime)
     task = TASKS.get(table, task_id(origin))
     if task is not None and task.status is TaskStatus.OPEN:
         TASKS.update(transaction, task.revised(now, status=TaskStatus.CANCELLED, remind_at=None))
+
+
+def tasks_about(table: Table, related_to: str, limit: int = 25) -> list[Task]:
+    """The first tasks about a record, open ones before the others."""
+    page = table.query(Query(pk=f"TASKS#{related_to}", index="gsi1", limit=limit))
+    return TASKS.load_all(present(table.get_many([row.key for row in page.rows])))
+
+
+def open_tasks_about(table: Table, related_to: str) -> list[Key]:
+    """Where the open tasks about a record stand, as far as the index knows them."""
+    query = Query(pk=f"TASKS#{related_to}", index="gsi1", begins=f"{_ORDER[TaskStatus.OPEN]}#", documents=False)
+    return [row.key for row in query_all(table, query)]
 
 
 # ── use cases ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -324,7 +338,7 @@ class ChangeTasks:
         if not wanted:
             return task
         if "assignee_id" in wanted:
-            self._assignee(wanted["assignee_id"])
+            wanted |= {"assignee_id": self._assignee(wanted["assignee_id"]), "stays": False}
         reminded = task.remind_at is not None or task.reminded_at is not None
         if "due_at" in wanted and "remind_at" not in wanted and reminded:
             wanted["remind_at"] = wanted["due_at"]  # put off, it is due again: also when the assignee was told before

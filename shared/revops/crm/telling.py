@@ -139,7 +139,7 @@ class TellOwner:
         lines = [
             f"{person}{f' of {_line(lead.company)}' if lead.company else ''} is your lead {lead.id}.",
             f"Source {_line(lead.attribution.source)}, score {lead.score}.",
-            f"Yours by {_line(lead.assignment.explanation)}.",
+            f"How it came to you: {_line(lead.assignment.explanation)}.",
         ]
         if lead.response is not None:
             lines.append(f"Please be in touch by {self._local(lead.response.due_at, owner)}.")

@@ -17,6 +17,7 @@ from revops.kernel.errors import (
     Unauthenticated,
     Unavailable,
     VersionConflict,
+    issue_of,
 )
 from revops.kernel.ids import IdFactory, RandomIds, id_prefix
 from revops.kernel.jsontext import JsonError, canonical_json, parse_json
@@ -54,6 +55,7 @@ __all__ = [
     "canonical_json",
     "exact_decimal",
     "id_prefix",
+    "issue_of",
     "parse_json",
     "parse_time",
     "several",

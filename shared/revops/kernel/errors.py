@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,30 @@ class FieldIssue:
     rule: str
     message: str
     accepted: str = ""
+
+
+_WORDS = {
+    "missing": ("is missing", ""),
+    "string_type": ("is no text", "a text"),
+    "tuple_type": ("is no list", "a list"),
+    "list_type": ("is no list", "a list"),
+    "dict_type": ("is no object", "an object"),
+    "model_type": ("is no object", "an object"),
+    "model_attributes_type": ("is no object", "an object"),
+    "timezone_aware": ("has no time zone", "a time such as 2026-11-20T09:00:00Z"),
+}
+"""Findings that are told in words of our own: message, and what would be accepted."""
+
+
+def issue_of(error: Mapping[str, Any], place: Sequence[object]) -> FieldIssue:
+    """What pydantic finds wrong at a place of what was sent, as a person is told it."""
+    where, rule = ".".join(map(str, place))[:200], str(error["type"])
+    if rule == "extra_forbidden":
+        return FieldIssue(where, "unknown-or-read-only", "unknown or read-only field", "leave it out")
+    context = error.get("ctx") or {}
+    found = str(error["msg"]).removeprefix("Value error, ")
+    message, accepted = _WORDS.get(rule, (found, str(context.get("expected", "")) or str(context.get("pattern", ""))))
+    return FieldIssue(where or "body", rule, message, accepted)
 
 
 class DomainError(Exception):

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from revops.crm.consent import Consent, RecordConsent
-from revops.crm.engagement import standing_lead
 from revops.crm.model import Lead
 from revops.crm.normalise import canonical_email, canonical_phone
-from revops.crm.store import LEADS
+from revops.crm.store import LEADS, standing_at
 from revops.kernel import CallContext, Clock, NotFound, Unavailable
 from revops.nurture.model import Message, StepChannel
 from revops.nurture.store import MESSAGES, SENT_AS
@@ -77,7 +76,7 @@ class TakeFeedback:
 
     def _unreachable(self, message: Message, feedback: Feedback, call: CallContext) -> str:
         for _ in range(_ATTEMPTS):
-            lead = standing_lead(self._table, message.lead_id)
+            lead = standing_at(self._table, message.lead_id)
             if lead is None:
                 return "the lead is gone"
             fresh = [each for each in _addresses(message, feedback, lead) if each not in lead.undeliverable]

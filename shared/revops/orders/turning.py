@@ -21,17 +21,18 @@ class TurnTimelines:
 
     def __call__(self, call: CallContext) -> int:
         """How many subscriptions came to other terms. What cannot be put in force (a spend cycle runs in another
-        currency) stays due and holds no other up: the first such failure is raised when all had their turn."""
+        currency, nothing can be made of the form) stays due and holds no other up: the first such failure is raised
+        when all had their turn."""
         now = self._clock.now()
         turned = 0
-        failure: DomainError | None = None
+        failure: Exception | None = None
         for due in due_now(self._table, "timeline", now):
             timeline = TIMELINES.readable(self._table.get(due.key))
             if timeline is None or timeline.next_at is None or timeline.next_at > now:
                 continue  # the index was behind
             try:
                 self._apply_caps(timeline.in_force(int(now.timestamp())).order_id, call)
-            except DomainError as error:
+            except (DomainError, ValueError) as error:  # of a row that cannot be read: a ValueError
                 failure = failure or error
                 continue
             transaction = begin(call, now)

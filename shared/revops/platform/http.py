@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ class Api:
         self._paths: set[str] = set()
         self._declared: list[tuple[Callable[..., Any], str, dict[str, Any]]] = []
         self._plain: dict[tuple[str, str], _Plain] = {}
+        self._keyed: list[tuple[str, str, re.Pattern[str]]] = []
         self.event: Mapping[str, Any] = {}
         """The event of the request that is being answered."""
         self._seen: dict[str, Any] = {}
@@ -166,11 +168,8 @@ class Api:
         responses: dict[int, Any] = {status: {"description": "Done", "content": {gives: content}}}
         for code, description in (also or {}).items():
             responses[code] = {"description": description, "content": {JSON: content}}
-        for code in sorted({*errors, *_UNREAD.get(method, ()), 400, 503}):
-            responses[code] = {"description": ERRORS[code], "content": {PROBLEM: {"model": Problem}}}
-        if security == []:
-            self.public.add((method.lower(), path))
-        self._paths.add(path)
+        responses |= _refusals({*errors, *_UNREAD.get(method, ()), 400, 503})
+        self._open(method, path, security)
         documented: dict[str, Any] = {
             "method": method,
             "summary": summary,
@@ -188,6 +187,14 @@ class Api:
             return function
 
         return decorate
+
+    def _open(self, method: str, path: str, security: list[dict[str, list[str]]] | None) -> None:
+        """Notes who may come in by a route: everybody, or a machine with its key."""
+        self._paths.add(path)
+        if security == []:
+            self.public.add((method.lower(), path))
+        elif security and "apiKey" in security[0]:
+            self._keyed.append((method, path, re.compile(re.sub(r"{[a-z_]+}", "[^/]+", path))))
 
     # -- reading a request ---------------------------------------------------------------------------------------
 
@@ -251,7 +258,8 @@ class Api:
         request = event.get("requestContext", {})
         self.event = event
         self._seen = {"route": "unmatched"}
-        answer = self._refusal(event) or self._plain_answer(event) or self.app.resolve(event, context)
+        refused = self._refusal(event) or self._keyless(event)
+        answer = refused or self._plain_answer(event) or self.app.resolve(event, context)
         log(
             LogCode.REQUEST,
             method=request.get("http", {}).get("method", ""),
@@ -271,12 +279,25 @@ class Api:
             if event.get("isBase64Encoded"):
                 body.decode("utf-8")
             if body and not self._is_taken(event):
-                raise unsupported_type()
+                raise unsupported_type(", ".join(self._takes(event)))
         except (DomainError, ValueError) as error:  # ValueError: neither base64 nor UTF-8
             known = error if isinstance(error, DomainError) else Invalid.field("body", "encoding", "not UTF-8", "UTF-8")
-            request_id = event.get("requestContext", {}).get("requestId", "")
-            status, text, headers = problem(known, request_id)
-            return {"statusCode": status, "headers": headers, "body": text, "isBase64Encoded": False}
+            status, text, headers = self._explained(known)
+            return Raw(status, "", text, headers).answer
+        return None
+
+    def _keyless(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Who has no machine's key is told that, and not what is wrong with the body; None when there is one."""
+        method, asked = event.get("requestContext", {}).get("http", {}).get("method", ""), event.get("rawPath", "")
+        path = next((path for verb, path, fits in self._keyed if verb == method and fits.fullmatch(asked)), "")
+        if not path:
+            return None
+        self._seen["route"] = path
+        try:
+            self._authenticator.key(self.header("x-api-key"))
+        except Exception as error:  # as above every route: a defect is logged and answered as such
+            status, text, headers = self._explained(error)
+            return Raw(status, "", text, headers).answer
         return None
 
     def _plain_answer(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -309,10 +330,13 @@ class Api:
     def _is_taken(self, event: Mapping[str, Any]) -> bool:
         """Whether a body says it is of a type that its route takes."""
         said = (event.get("headers") or {}).get("content-type", JSON)
+        takes = self._takes(event)
+        return _is_json(said) if takes == (JSON,) else said.partition(";")[0].strip().lower() in takes
+
+    def _takes(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """The types of body that the route of a request takes."""
         found = self._plain_route(event)
-        if found is None or found[0].takes == (JSON,):
-            return _is_json(said)
-        return said.partition(";")[0].strip().lower() in found[0].takes
+        return found[0].takes if found else (JSON,)
 
     def _problem(self, error: Exception) -> Response[Any]:
         from aws_lambda_powertools.event_handler import Response
@@ -327,6 +351,11 @@ class Api:
             log_error(LogCode.REQUEST_FAILED, error, request_id=request_id)
         self._seen["problem"] = known.slug if known else "internal"
         return problem(known, request_id)
+
+
+def _refusals(codes: set[int]) -> dict[int, Any]:
+    """What a route says of its errors."""
+    return {code: {"description": ERRORS[code], "content": {PROBLEM: {"model": Problem}}} for code in sorted(codes)}
 
 
 def _any_last(path: str) -> str:

@@ -16,6 +16,7 @@ from revops.kernel import (
     TooManyRequests,
     Unavailable,
     canonical_json,
+    issue_of,
 )
 
 JSON = "application/json"
@@ -30,7 +31,7 @@ class ProblemIssue(BaseModel):
 
     field: str = Field(examples=["email"])
     rule: str = Field(examples=["missing"])
-    message: str = Field(examples=["Field required"])
+    message: str = Field(examples=["is missing"])
     accepted: str = Field(default="", description="What would be accepted instead")
 
 
@@ -42,7 +43,7 @@ class Problem(BaseModel):
     type: str = Field(examples=[_TYPE_BASE + "invalid"])
     title: str = Field(examples=["Invalid input"])
     status: int = Field(examples=[400])
-    detail: str = Field(examples=["email: Field required"])
+    detail: str = Field(examples=["email: is missing"])
     correlation_id: str = Field(description="Quote it when asking for help; the logs have it")
     issues: list[ProblemIssue] = Field(default_factory=list)
 
@@ -117,19 +118,13 @@ def problem(error: DomainError | None, correlation_id: str) -> tuple[int, str, d
     return int(body["status"]), canonical_json(body), headers
 
 
-def unsupported_type() -> Invalid:
-    """The refusal of a body that does not say it is JSON: 415."""
-    refused = Invalid.field("content-type", "content-type", "not a type this route takes", JSON)
+def unsupported_type(accepted: str = JSON) -> Invalid:
+    """The refusal of a body that does not say it is of the type a route takes: 415."""
+    refused = Invalid.field("content-type", "content-type", "not a type this route takes", accepted)
     refused.status = 415
     return refused
 
 
 def _issue(item: Mapping[str, Any]) -> FieldIssue:
     place = tuple(item["loc"])
-    place = place[1:] if place and place[0] in ("body", "query", "path", "header") else place
-    where, rule = ".".join(map(str, place))[:200], str(item["type"])
-    if rule == "extra_forbidden":
-        return FieldIssue(where, "unknown-or-read-only", "unknown or read-only field", "leave it out")
-    context = item.get("ctx") or {}
-    accepted = str(context.get("expected", "")) or str(context.get("pattern", ""))
-    return FieldIssue(where or "body", rule, str(item["msg"]), accepted)
+    return issue_of(item, place[1:] if place and place[0] in ("body", "query", "path", "header") else place)

@@ -43,8 +43,9 @@ def _payloads(change: Change, row: Row) -> Iterator[tuple[str, Payload]]:
         yield from ((invoice.id, payload) for payload in _of_invoice(before, invoice))
     elif row.kind == RENEWALS.kind:
         renewal = RENEWALS.load(row)
-        was = RENEWALS.load(change.before).status if change.before else RenewalStatus.OPEN
-        if renewal.status is not was:
+        was = RENEWALS.load(change.before) if change.before else None
+        decided = renewal.status is not (was.status if was else RenewalStatus.OPEN)
+        if decided or (renewal.ended_at is not None and (was is None or was.ended_at is None)):
             yield (
                 renewal.id,
                 RenewalDecided(

@@ -14,7 +14,7 @@ that came before its sales order, nor an account that was linked later stays uns
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -182,21 +182,17 @@ class MirrorPayer:
     def _moved_terms(
         self, subscriptions: Iterable[SubscriptionFact], now: datetime
     ) -> Iterator[tuple[Renewal, Renewal]]:
-        """What Stripe says of a subscription's end, on the term of it that runs: announced, or cancelled, or lapsed.
-        Each term as it stands and as it is to be."""
+        """What Stripe says of a subscription's end, on the term of it that runs: announced, or cancelled, or lapsed;
+        of one that a person decided on, that it ended. Each term as it stands and as it is to be."""
         for fact in subscriptions:
             sold = SALES_ORDERS.get(self._table, holder_of(self._table, SUBSCRIPTION, fact.id) or "")
             term = running_term(self._table, sold.term_id) if sold else None
-            if term is None or term.status is not RenewalStatus.OPEN or term.subscription_id != fact.id:
+            if term is None or term.ended_at is not None or term.subscription_id != fact.id:
                 continue
             announced = fact.cancels_at.date() if fact.cancels_at else None
             if fact.ended_at is not None:
-                lapsed = fact.ended_at >= midnight(term.ends_on)
-                status = RenewalStatus.LAPSED if lapsed else RenewalStatus.CANCELLED
-                detail = f"the subscription ended {fact.ended_at:%Y-%m-%d}"
-                ended = {"status": status, "ended_by": "Stripe", "look_at": None, "cancels_on": announced}
-                yield term, _told(term, now, status.lower(), detail, **ended)
-            elif announced != term.cancels_on:
+                yield term, _over(term, fact.ended_at, announced, now)
+            elif term.status is RenewalStatus.OPEN and announced != term.cancels_on:
                 what = "cancellation announced" if announced else "cancellation withdrawn"
                 look_at = now if announced is None else term.look_at  # it counts again: look what is due
                 detail = announced.isoformat() if announced else ""
@@ -206,6 +202,16 @@ class MirrorPayer:
         RENEWALS.update(transaction, after)
         if after.status is not RenewalStatus.OPEN:
             end_reminders(self._desk, transaction, now, before)
+
+
+def _over(term: Renewal, ended_at: datetime, announced: date | None, now: datetime) -> Renewal:
+    """The term of a subscription that ended. What a person said of it before stays said."""
+    detail = f"the subscription ended {ended_at:%Y-%m-%d}"
+    ended = {"ended_at": ended_at, "look_at": None, "cancels_on": announced}
+    if term.status is not RenewalStatus.OPEN:
+        return _told(term, now, "ended", detail, **ended)
+    status = RenewalStatus.LAPSED if ended_at >= midnight(term.ends_on) else RenewalStatus.CANCELLED
+    return _told(term, now, status.lower(), detail, status=status, ended_by="Stripe", **ended)
 
 
 def _told(term: Renewal, now: datetime, what: str, detail: str, **changes: object) -> Renewal:

@@ -299,7 +299,8 @@ class Renewal(Entity):
     term began: a term has one. `amount` is what the term is worth, `cancels_on` the end that Stripe announces,
     `reminded` which reminders (days before the end) were given, `moved` how often the end was moved since the term
     began, `look_at` when the next thing is to be done about it, `next_id` the term that followed. `day_of_month` is the
-    day that such terms end on where the month has it; 0: the day this one began."""
+    day that such terms end on where the month has it; 0: the day this one began. `ended_at` is when Stripe says that
+    the subscription ended, whatever a person said of the term before."""
 
     account_id: str
     owner_id: str
@@ -319,6 +320,7 @@ class Renewal(Entity):
     renewal_order_id: str = ""
     next_id: str = ""
     cancels_on: date | None = None
+    ended_at: AwareDatetime | None = None
     reminded: tuple[int, ...] = ()
     moved: int = 0
     look_at: AwareDatetime | None = None

@@ -66,10 +66,10 @@ class MakeSalesOrder:
         """Adds the sales order and what follows from it; None if the running term is this order form's own already."""
         now = self._clock.now()
         amended = self._amended_order(executed)
-        running = self._running(executed, amended)
+        running = running_term(self._table, amended.term_id) if amended else None
         if running is not None and running.order_id == executed.id:
             return None
-        changes = running is not None and executed.kind is SaleKind.AMENDMENT
+        changes = running is not None and _changes(executed, running)
         items = sales_items(executed)
         order = SalesOrder(
             id=sales_order_id(executed.id),
@@ -111,9 +111,10 @@ class MakeSalesOrder:
         call: CallContext,
         now: datetime,
     ) -> None:
-        """What the order does to the terms of its subscription: it begins, changes or renews one."""
+        """What the order does to the terms of its subscription: it begins, changes or renews one. A term that is
+        decided is changed no more: an amendment begins one after it."""
         by = call.on_behalf_of or call.principal.id
-        if running is not None and executed.kind is SaleKind.AMENDMENT:
+        if running is not None and _changes(executed, running):
             if executed.ends_on != running.ends_on:
                 end_reminders(self._desk, transaction, now, running)
             RENEWALS.update(transaction, self._amended(running, executed, order, by, now))
@@ -121,13 +122,15 @@ class MakeSalesOrder:
         begun = self._term(executed, order, by, now)
         RENEWALS.create(transaction, begun)
         if running is not None:
-            told = RenewalEvent(at=now, by=by, what="renewed", detail=f"by order {executed.id}, {order.number}")
+            renews = executed.kind is SaleKind.RENEWAL
+            what = "renewed" if renews else "followed"
+            told = RenewalEvent(at=now, by=by, what=what, detail=f"by order {executed.id}, {order.number}")
             decided = running.status is not RenewalStatus.OPEN  # a person said so before, or it had ended
             renewed = running.revised(
                 now,
                 status=running.status if decided else RenewalStatus.RENEWED,
                 ended_by=running.ended_by if decided else "order",
-                renewal_order_id=executed.id,
+                renewal_order_id=executed.id if renews else running.renewal_order_id,
                 next_id=begun.id,
                 look_at=None,
                 history=(*running.history, told),
@@ -139,13 +142,6 @@ class MakeSalesOrder:
         if executed.kind is SaleKind.NEW or not executed.amends:
             return None
         return SALES_ORDERS.get(self._table, sales_order_id(executed.amends))
-
-    def _running(self, executed: ExecutedOrder, amended: SalesOrder | None) -> Renewal | None:
-        """The term that an amendment changes, if it is undecided; the one that a renewal follows, however it ended."""
-        term = running_term(self._table, amended.term_id) if amended else None
-        if term is None or executed.kind is SaleKind.RENEWAL:
-            return term
-        return term if term.status is RenewalStatus.OPEN else None
 
     def _amended(self, term: Renewal, executed: ExecutedOrder, order: SalesOrder, by: str, now: datetime) -> Renewal:
         told = RenewalEvent(at=now, by=by, what="amended", detail=f"by order {executed.id}, {order.number}")
@@ -190,3 +186,8 @@ class MakeSalesOrder:
     def _watched(self, term: Renewal, now: datetime) -> Renewal:
         told = look(term, now, self._settings.read(RenewalRules))
         return term.model_copy(update={"look_at": now if told.remind or told.over else told.next_at})
+
+
+def _changes(executed: ExecutedOrder, running: Renewal) -> bool:
+    """Whether an order changes the term that runs; otherwise another follows it."""
+    return executed.kind is SaleKind.AMENDMENT and running.status is RenewalStatus.OPEN

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from revops.access import Policy, Resource
 from revops.audit import changes_between
-from revops.kernel import CallContext, Clock, FieldIssue, Invalid, NotFound, VersionConflict
+from revops.kernel import CallContext, Clock, Invalid, NotFound, VersionConflict, issue_of
 from revops.settings.model import SettingsDocument, SettingsRecord
 from revops.settings.store import SETTINGS
 from revops.table import ConditionFailed, Row, Table, begin
@@ -127,10 +127,7 @@ class ChangeSettings:
         except KeyError as error:
             raise NotFound("settings document", name) from error
         except ValidationError as error:
-            issues = [
-                FieldIssue("content." + ".".join(map(str, item["loc"])), item["type"], item["msg"])
-                for item in error.errors()[:50]
-            ]
+            issues = [issue_of(item, ("content", *item["loc"])) for item in error.errors()[:50]]
             raise Invalid("the document does not fit", issues) from error
 
 

@@ -141,7 +141,9 @@ class RelayChanges:
 
     def _catch_up(self, change: Change) -> None:
         """The stream lost versions of a record, which its next change shows: what the sweeper would have said of them
-        is said here, for it finds none whose newest version has its entry. Raises Unavailable when the bus refuses."""
+        is said here, for it finds none whose newest version has its entry; and what it would have marked is marked, for
+        this change alone may touch nothing that is copied elsewhere. Raises Unavailable when a queue or the bus
+        refuses."""
         if change.after is None or change.after.stamp is None:
             return
         said = [redriven(change.after, change.after.stamp.at)]
@@ -149,8 +151,9 @@ class RelayChanges:
         if first is not None:
             with suppress(*_BROKEN):  # what nothing could be made of is a dead letter already
                 said += [told for events_of in self._events_of for told in events_of(first)]
-        if self._bus.publish(said):
-            raise Unavailable("the bus refused what was driven again")
+        messages = self._mark_dirty(Change("", None, change.after))
+        if self._queues.send(SYNC_QUEUE, messages) or self._bus.publish(said):
+            raise Unavailable("a queue or the bus refused what was driven again")
 
     def _consequences(self, record: Mapping[str, Any]) -> _Consequences | None:
         change = parse_record(record)

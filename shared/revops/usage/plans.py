@@ -50,11 +50,12 @@ class PlanTerms:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """How a plan is to stand."""
+    """How a plan is to stand. `over`: the contract whose terms stood agrees on none any more."""
 
     terms: CapTerms
     agreed_at: datetime | None
     shares: tuple[CapShare, ...]
+    over: bool = False
 
 
 class SetCapPlan:
@@ -118,15 +119,16 @@ class SetCapPlan:
         else:
             plan = before.revised(now, **agreed)
             PLANS.update(transaction, plan)
-            self._adjust(transaction, before, plan, now)
+            self._adjust_units(transaction, plan, now)
+            runs_on = bool(before.terms.allowances) and not wanted.over
+            self._adjust_spend(transaction, before.terms, plan.terms, now, runs_on=runs_on)
         transaction.put(store.terms_row(wanted.terms, plan.version), ABSENT)
         return plan, transaction
 
-    def _adjust(self, transaction: Transaction, before: CapPlan, after: CapPlan, now: datetime) -> None:
+    def _adjust_units(self, transaction: Transaction, after: CapPlan, now: datetime) -> None:
         """Moves the running counters by the difference of the terms; rows that do not stand yet must stay away."""
-        account_id, moments = after.terms.account_id, (now, now + _AHEAD)
-        months = [store.units_key(account_id, month) for month in dict.fromkeys(map(month_of, moments))]
-        cycles = dict.fromkeys(spend_cycle(before.terms, moment) for moment in moments)
+        account_id = after.terms.account_id
+        months = [store.units_key(account_id, month) for month in dict.fromkeys(map(month_of, (now, now + _AHEAD)))]
         for key, row in zip(months, self._table.get_many(months), strict=True):
             if row is None:
                 transaction.check(key, ABSENT)
@@ -135,15 +137,25 @@ class SetCapPlan:
             moves = store.terms_moves(self._terms.of(account_id, version), after.terms)
             moves |= {"plan": after.version - version, "unplan": version - after.version}
             transaction.move(key, store.UNITS, moves, {"plan": version, "unplan": -version})
-        spends = [store.spend_key(account_id, cycle) for cycle in cycles]
-        for key, row in zip(spends, self._table.get_many(spends), strict=True):
+
+    def _adjust_spend(
+        self, transaction: Transaction, before: CapTerms, after: CapTerms, now: datetime, *, runs_on: bool
+    ) -> None:
+        """Brings what the cycles that count from now on leave to the cap of the terms; one may stand since before
+        another contract's. Unless the terms before are those of a contract that `runs_on`, its cycle is left behind."""
+        moments = (now, now + _AHEAD)
+        running = {spend_cycle(before, moment) for moment in moments} if runs_on else set()
+        cycles = sorted(running | {spend_cycle(after, moment) for moment in moments})
+        keys = [store.spend_key(after.account_id, cycle) for cycle in cycles]
+        for cycle, key, row in zip(cycles, keys, self._table.get_many(keys), strict=True):
             if row is None:
                 transaction.check(key, ABSENT)
                 continue
-            if _spend_frame(before.terms) != _spend_frame(after.terms):
+            moved = cycle in running and _spend_frame(before) != _spend_frame(after)
+            if moved or before.currency != after.currency:
                 raise Refused("currency and spend period stay as they are while a spend cycle with overage is running")
-            more = store.spend_limit(after.terms) - store.spend_limit(before.terms)
-            transaction.move(key, store.SPEND, {"left": more})
+            limit = row.counters["left"] + row.counters["spent"]  # whatever is used meanwhile
+            transaction.move(key, store.SPEND, {"left": store.spend_limit(after) - limit})
 
 
 def _with(before: CapPlan | None, share: CapShare) -> _Wanted | None:
@@ -160,7 +172,8 @@ def _with(before: CapPlan | None, share: CapShare) -> _Wanted | None:
     shares = tuple({**held, share.order_id: share}.values())
     latest = max((one for one in shares if one.terms), key=lambda one: one.agreed_at, default=share)
     none = before.terms.model_copy(update={"allowances": ()})
-    return _Wanted(latest.terms or none, latest.agreed_at, shares)
+    over = share.terms is None and own is not None and own.terms == before.terms
+    return _Wanted(latest.terms or none, latest.agreed_at, shares, over)
 
 
 def _newer(plan: CapPlan, agreed_at: datetime | None) -> bool:

@@ -5,12 +5,10 @@ last test in this folder.
 """
 
 import json
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ import pytest
 from tests.acceptance.people import ATTRIBUTION, partner_lead
 from tests.acceptance.rules import applied, away, content_of
 from tests.acceptance.stack import Json, Stack, fresh
+from tests.builders.loopback import Receiver, receiving
 
 _IN_FORCE = 33.0
 """Seconds after which every function has the rules and the absences that were written."""
@@ -26,42 +25,15 @@ _FAIR = "Fair 2026"
 _ANYTIME = {"begins": "00:00:00", "ends": "00:00:00", "weekends": True}
 
 
-@dataclass
-class Receiver:
+class Notices(Receiver):
     """A company's own webhook, on this machine."""
 
-    url: str = ""
-    taken: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    @property
+    def address(self) -> str:
+        return self.url("/hooks")
 
     def messages(self, about: str) -> list[Json]:
-        return [json.loads(body) for _, body in self.taken if about in body.decode()]
-
-
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver for a while."""
-    found = Receiver()
-
-    class Take(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the base class's name for it
-            body = self.rfile.read(int(self.headers["content-length"]))
-            found.taken.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing on the terminal."""
-
-    server = HTTPServer(("127.0.0.1", 0), Take)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    found.url = f"http://127.0.0.1:{server.server_port}/hooks"
-    try:
-        yield found
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        return [json.loads(one.body) for one in self.requests if about in one.body.decode()]
 
 
 @dataclass
@@ -73,7 +45,7 @@ class Rules:
     territory: str
     country: str
     sellers: dict[str, str]
-    receiver: Receiver
+    receiver: Notices
     uncalled: Json
     called: Json
 
@@ -111,11 +83,11 @@ def rules(stack: Stack) -> Iterator[Rules]:
     }
     fair = {"name": "fair", "minutes": 1, "sources": [_FAIR], "around_the_clock": True}
     with ExitStack() as while_in_force:
-        receiver = while_in_force.enter_context(receiving())
+        receiver = while_in_force.enter_context(receiving(Notices()))
         wanted: dict[str, Json] = {
             "assignment": assignment,
             "response": {"rules": [fair, {"name": "standard", "minutes": 60}]},
-            "notices": {"webhook_url": receiver.url},
+            "notices": {"webhook_url": receiver.address},
             "nurture": _seconds(stack),
         }
         for name, changes in wanted.items():

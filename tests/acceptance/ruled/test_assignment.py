@@ -58,7 +58,8 @@ def test_a_new_owner_is_told_at_once_by_mail_and_by_a_signed_webhook(stack: Stac
     [message] = eventually("the webhook", lambda: rules.receiver.messages(lead["id"]))
     assert message["type"] == "lead.assigned"
     assert message["data"]["owner_id"] == lead["owner_id"]
-    headers, body = next((headers, body) for headers, body in rules.receiver.taken if lead["id"] in body.decode())
+    told = next(one for one in rules.receiver.requests if lead["id"] in one.body.decode())
+    headers, body = told.headers, told.body
     secret = stack.aws("secretsmanager").get_secret_value(SecretId="revops/local/notices")["SecretString"]
     key = json.loads(secret)["signing_key"].encode()
     expected = hmac.new(key, headers["x-revops-timestamp"].encode() + b"." + body, hashlib.sha256).hexdigest()
@@ -119,6 +120,10 @@ def test_speed_to_first_touch_is_counted(stack: Stack) -> None:
 def test_a_manager_hands_a_lead_over_within_the_team_with_a_reason(stack: Stack) -> None:
     lead = partner_lead(stack)
     path, rep = f"/api/v1/leads/{lead['id']}/owner", stack.user_id("rep")
+    due = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    task = {"title": "Call back", "about": lead["id"], "due_at": due}
+    theirs = stack.ok("POST", "/api/v1/tasks", expect=201, user="sdr", json=task)
+    bosses = stack.ok("POST", "/api/v1/tasks", expect=201, user="manager", json=task)
     now = stack.ok("GET", f"/api/v1/leads/{lead['id']}", user="admin")
     wanted = {"version": now["version"], "owner_id": rep, "reason": "Speaks Hindi"}
     stack.refused("POST", path, expect=404, user="manager2", json=wanted)
@@ -129,6 +134,13 @@ def test_a_manager_hands_a_lead_over_within_the_team_with_a_reason(stack: Stack)
     assert (done["owner_id"], done["assignee_id"]) == (rep, rep)
     stack.ok("GET", f"/api/v1/leads/{lead['id']}", user="rep")
     stack.refused("GET", f"/api/v1/leads/{lead['id']}", expect=404, user="sdr")
+
+    def to_do(user: str) -> set[str]:
+        listed = stack.ok("GET", "/api/v1/tasks", user=user, params={"about": lead["id"]})["tasks"]
+        return {each["id"] for each in listed if each["assignee_id"] == stack.user_id(user)}
+
+    eventually("the task of the former owner", lambda: theirs["id"] in to_do("rep"))
+    assert to_do("manager") == {bosses["id"]}
     trail = audit_of(stack, lead["id"], done["version"])
     [entry] = [each for each in trail["entries"] if each["version"] == done["version"]]
     changed = {change["field"]: change for change in entry["changes"]}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.people import partner_lead
+from tests.acceptance.people import acted, fresh_phone, partner_lead, patched
 from tests.acceptance.ruled.conftest import Rules
 from tests.acceptance.stack import Json, Stack, eventually, fresh
 
@@ -50,6 +50,29 @@ def status(stack: Stack, lead: Json, name: str, wanted: str) -> Json:
         return found if found["status"] == wanted else None
 
     return eventually(f"{name} of {lead['id']} is {wanted}", look) or {}
+
+
+def ended(stack: Stack, lead: Json) -> Json:
+    """The lead's enrolment, once the job ended it."""
+
+    def look() -> Json | None:
+        stack.run("nurture")
+        found = enrolment(stack, lead)
+        return found if found["status"] == "Ended" else None
+
+    return eventually(f"the sequence of {lead['id']} ends", look) or {}
+
+
+def cut_short(stack: Stack, lead: Json, because: str) -> bool:
+    """Whether the lead's sequence ended for that reason, and what was not done by then is skipped for it."""
+    found = ended(stack, lead)
+    done = [each for each in found["steps"] if each["status"] in ("sent", "done")]
+    rest = [each for each in found["steps"] if each not in done]
+    sent = [each for each in done if each["channel"] == "email"]
+    assert found["ended_because"] == because
+    assert {(each["status"], each["reason"]) for each in rest} == {("skipped", because)}
+    assert all(each["at"] <= found["ended_at"] for each in done)
+    return len(mails(stack, lead)) == len(sent)
 
 
 def mails(stack: Stack, lead: Json) -> list[Json]:
@@ -115,6 +138,28 @@ def test_an_engagement_brings_the_whatsapp_follow_up(quick: Stack) -> None:
 
     eventually("the click counts", clicked, seconds=90)
     assert status(quick, lead, "whatsapp-1", "sent")["message_id"]
+
+
+@pytest.mark.mission("LEAD-5")
+def test_a_reply_ends_the_sequence(quick: Stack) -> None:
+    lead = lead_of(quick, phone=fresh_phone())
+    status(quick, lead, "mail-1", "sent")
+    time.sleep(1)  # WhatsApp tells whole seconds, and what was said before a sequence began does not end it
+    said = {"text": {"body": "Please call me"}, "name": lead["first_name"]}
+    quick.simulator("whatsapp", "POST", f"_sim/people/{lead['phone'].lstrip('+')}/messages", json=said)
+    assert cut_short(quick, lead, "the person replied")
+
+
+@pytest.mark.mission("LEAD-5", "LEAD-8")
+def test_a_conversion_ends_the_sequence(quick: Stack) -> None:
+    lead = lead_of(quick, authority_level="Decision Maker")
+    status(quick, lead, "mail-1", "sent")
+    patched(quick, lead["id"], status="Contacted")
+    met = {factor: {"state": "met"} for factor in ("budget", "authority", "need", "timeline")}
+    acted(quick, lead["id"], "qualification", method="PUT", bant=met)
+    acted(quick, lead["id"], "qualification/outcome", outcome="accepted")
+    acted(quick, lead["id"], "conversion", expect=201)
+    assert cut_short(quick, lead, "the lead is Converted")
 
 
 @pytest.mark.mission("LEAD-5")

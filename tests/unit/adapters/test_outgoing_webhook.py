@@ -15,6 +15,7 @@ import pytest
 from revops.adapters.outgoing_webhook import OutgoingWebhook, is_public
 from revops.kernel import Invalid, Unavailable
 from tests.builders.clock import ManualClock
+from tests.builders.loopback import free_port
 
 INSIDE = [
     "127.0.0.1", "127.1.2.3", "0.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
@@ -154,8 +155,5 @@ def test_a_host_that_does_not_resolve_or_answer_is_tried_again() -> None:
         webhook()("https://hooks.example.com/", "E:1", b"{}")
     with pytest.raises(Unavailable):
         OutgoingWebhook(lambda: KEYS, ManualClock())("https://nobody.invalid/", "E:1", b"{}")
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
     with pytest.raises(Unavailable):
-        OutgoingWebhook(lambda: KEYS, ManualClock(), loopback=True)(f"http://127.0.0.1:{port}/", "E:1", b"{}")
+        OutgoingWebhook(lambda: KEYS, ManualClock(), loopback=True)(f"http://127.0.0.1:{free_port()}/", "E:1", b"{}")

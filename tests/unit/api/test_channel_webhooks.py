@@ -152,7 +152,9 @@ def test_the_signature_is_over_the_public_address_and_its_query(doors: Doors) ->
 
 @pytest.mark.fault("S13")
 def test_twilio_sends_forms_and_whatsapp_json(doors: Doors) -> None:
-    assert doors.twilio("/webhooks/twilio/voice", CALL, content_type="application/json")["statusCode"] == 415
+    refused = doors.twilio("/webhooks/twilio/voice", CALL, content_type="application/json")
+    assert refused["statusCode"] == 415
+    assert json.loads(refused["body"])["issues"][0]["accepted"] == "application/x-www-form-urlencoded"
     event = http_event("POST", "/webhooks/whatsapp", headers={"content-type": FORM}, raw="a=b")
     assert doors.api(event, None)["statusCode"] == 415
     event["body"], event["isBase64Encoded"] = base64.b64encode(b"\xff").decode(), True

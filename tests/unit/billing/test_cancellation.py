@@ -188,6 +188,44 @@ def test_a_wish_that_changes_meanwhile_is_brought_about_last(
     assert desk.bench.stripe.truth["cus_1"].subscriptions[0].cancel_at is None
 
 
+@pytest.mark.fault("R3", "R8", "R19")
+def test_who_was_overtaken_and_lost_the_answer_undoes_nothing(desk: CustomerDesk) -> None:
+    """It was at Stripe with the first wish when another was brought about; its own call came last, and it did not learn
+    so. The message that comes again has what is wanted now looked at once more."""
+    path = _path(desk)
+    identifier = desk.ask("POST", path, {"mode": "period_end"}).body["id"]
+    message = {"kind": "CANCELLATION", "entity_id": identifier}
+
+    def meanwhile() -> None:
+        assert desk.ask("DELETE", path).status == 202
+        desk.handle(message)
+        desk.stripe.failure, desk.stripe.after_work = Unavailable("Stripe did not answer"), True
+
+    desk.stripe.meanwhile = meanwhile
+    with pytest.raises(Unavailable):
+        desk.handle(message)
+    assert desk.bench.stripe.truth["cus_1"].subscriptions[0].cancel_at is not None
+    kept = len(desk.kept)
+    desk.handle(message)
+    assert desk.bench.stripe.truth["cus_1"].subscriptions[0].cancel_at is None
+    assert len(desk.kept) == kept + 1, "what is agreed is put back as well"
+    held = CANCELLATIONS.require(desk.bench.table, identifier)
+    assert held.state is CancellationState.KEPT
+    desk.handle(message)
+    assert CANCELLATIONS.require(desk.bench.table, identifier) == held
+
+
+def test_a_message_that_comes_days_later_announces_no_end_again(desk: CustomerDesk) -> None:
+    path = _path(desk)
+    identifier = desk.ask("POST", path, {"mode": "period_end"}).body["id"]
+    desk.stream()
+    running = (subscription(id_="sub_1"),)
+    desk.bench.stripe.truth["cus_1"] = BillingFacts("cus_1", account_id="ACC_REP", subscriptions=running)
+    desk.bench.clock.advance(days=2)
+    desk.handle({"kind": "CANCELLATION", "entity_id": identifier})
+    assert desk.bench.stripe.truth["cus_1"].subscriptions[0].cancel_at is None, "somebody undid it at Stripe"
+
+
 def test_somebody_undid_it_at_stripe(desk: CustomerDesk) -> None:
     path = _path(desk)
     desk.ask("POST", path, {"mode": "period_end"})

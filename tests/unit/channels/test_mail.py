@@ -141,7 +141,6 @@ def test_what_a_colleague_forwards_is_its_first_senders_lead() -> None:
         (mail(sender="a@b@c"), "CAP-10 reachable"),
         (b"no mail at all", "CAP-10 reachable"),
         (b"", "CAP-10 reachable"),
-        (mail(Auto_Submitted="auto-replied"), "CAP-4 automatic"),
         (mail(X_SES_Virus_Verdict="FAIL"), "CAP-4 virus"),
         (mail(sender="Bob <bob@own.example>"), "CAP-4 own"),
     ],
@@ -151,6 +150,17 @@ def test_a_mail_that_makes_no_lead_says_which_rule_it_broke(message: EmailMessag
     assert desk.arrives(message) in {"dead", "settled before"}
     assert desk.leads() == []
     assert [reason.partition(":")[0] for reason in desk.reasons()] == [rule]
+    assert desk.stored, "the mail itself stays"
+
+
+@pytest.mark.fault("R12")
+def test_a_mail_that_no_person_wrote_is_passed_over_and_says_so() -> None:
+    """It is no failure: whoever is told of those would be told of every absent person."""
+    desk = Desk()
+    desk.arrives(mail(Auto_Submitted="auto-replied"))
+    assert desk.leads() == []
+    [entry] = [INBOX.load(row) for row in desk.table.rows.values() if row.kind == INBOX.kind]
+    assert (entry.status, entry.reason) == (InboxStatus.APPLIED, "CAP-4 automatic: Auto-Submitted: auto-replied")
     assert desk.stored, "the mail itself stays"
 
 

@@ -152,6 +152,35 @@ def test_reply_to_is_who_is_answered() -> None:
     assert found.sender == Sender("Asha Rao", "asha@private.example")
 
 
+@pytest.mark.parametrize("answer", ["undisclosed", "Asha <asha@>", "<>", "a b@c.example"])
+def test_a_reply_to_that_names_nobody_leaves_who_wrote(answer: str) -> None:
+    found = read(mail(Reply_To=answer))
+    assert found.sender == Sender("Asha Rao", "asha.rao@nordlicht.example")
+
+
+@pytest.mark.parametrize(
+    ("head", "sender"),
+    [
+        ("Rao, Asha <asha@nordlicht.example>", Sender("Rao, Asha", "asha@nordlicht.example")),
+        ('"Rao, Asha" <asha@nordlicht.example>', Sender("Rao, Asha", "asha@nordlicht.example")),
+        ("Asha Rao <asha@nordlicht.example>, Bo <bo@x.example>", Sender("Asha Rao", "asha@nordlicht.example")),
+        ("asha@nordlicht.example, bo@x.example", Sender("", "asha@nordlicht.example")),
+        ("nobody, at all", Sender("", "")),
+    ],
+)
+def test_a_sender_with_a_comma_and_several_of_them_are_read(head: str, sender: Sender) -> None:
+    assert read(f"From: {head}\r\n\r\nHi".encode()).sender == sender
+    forwarded = read(mail(f"From: {head}\nSent: x\nTo: y\nSubject: z\n\nHi", subject="WG: Anfrage")).original
+    assert forwarded == (sender if sender.address else None)
+
+
+def test_one_odd_recipient_costs_no_other() -> None:
+    found = read(
+        b"From: asha@nordlicht.example\r\nTo: Sales, Team <sales@revops.example>, <ops@revops.example>\r\n\r\nHi"
+    )
+    assert found.recipients == ("sales@revops.example", "ops@revops.example")
+
+
 def test_a_mail_without_an_id_has_one_of_its_content() -> None:
     one, other = read(mail("a", message_id="")), read(mail("b", message_id=""))
     assert one.message_id.startswith("sha256:")

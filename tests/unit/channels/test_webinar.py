@@ -67,11 +67,11 @@ def test_a_row_that_breaks_a_rule_names_it_and_costs_no_other_row() -> None:
     )
     assert [each.verdict for each in verdicts] == ["created", *["refused"] * 4, "created"]
     issues = [each.issues[0] for each in verdicts if each.issues]
-    assert [(issue.field, issue.rule) for issue in issues] == [
-        ("email", "CAP-10 reachable"),
-        ("nickname", "extra_forbidden"),
-        ("presence", "enum"),
-        ("company", "string_too_long"),
+    assert [(issue.field, issue.rule, issue.accepted) for issue in issues] == [
+        ("email", "CAP-10 reachable", "one of the two"),
+        ("nickname", "unknown-or-read-only", "leave it out"),
+        ("presence", "enum", "'registered', 'attended' or 'missed'"),
+        ("company", "string_too_long", ""),
     ]
 
 

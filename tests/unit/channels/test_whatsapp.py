@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 
 from local.simulators.common import contracts_folder
+from revops.access import Policy
 from revops.adapters.whatsapp_events import phone_of
 from revops.adapters.whatsapp_signature import whatsapp_signature
 from revops.channels.messages import DeliveryStatus
 from revops.channels.whatsapp import WhatsappRules, is_stop, noted
 from revops.crm.activities import ACTIVITIES, Activity, ActivityType, activity_id
 from revops.crm.consent import refusal
-from revops.crm.store import LEADS
+from revops.crm.merging import MergeLeads, UndoMerge
+from revops.crm.store import LEADS, person_key
 from revops.crm.submission import ConsentStatement
 from revops.inbox import InboxStatus
 from revops.kernel import Invalid, Unavailable
 from revops.table import Transaction, begin
 from tests.builders.channels import Channels
 from tests.builders.crm import CALL, submission, submissions_of
+from tests.builders.memory_table import Overtaken
 
 pytestmark = pytest.mark.mission("CAP-2")
 SENDER, NUMBER = "4915112345678", "493090182000"
@@ -439,6 +442,23 @@ def test_stop_holds_for_everybody_who_is_reached_at_the_number() -> None:
     assert write(channels, text("STOP")) == ["consent withdrawn"]
     assert refusal(channels.consents(known), "whatsapp").startswith("marketing consent for whatsapp withdrawn")
     assert refusal(channels.consents(other), "whatsapp") == ""
+
+
+@pytest.mark.mission("CAP-9", "CAP-11")
+@pytest.mark.fault("R19", "S21")
+def test_stop_while_a_merge_is_undone_holds_for_whoever_has_the_number() -> None:
+    """Parted right after the one that has the number was found to be one with another."""
+    table = Overtaken()
+    channels = Channels(table)
+    agreed = (ConsentStatement(channel="whatsapp", granted=True, wording_version="2026-03"),)
+    known = channels.submit(submission(phone="0151 12345678", consents=agreed), CALL).lead
+    other = channels.submit(submission(email="rao@gmx.de", phone="", consents=agreed), CALL).lead
+    merges = MergeLeads(table, channels.clock, Policy()), UndoMerge(table, channels.clock, Policy())
+    record = merges[0](other.id, known.id, CALL)
+    table.after = (person_key(other.person_id), lambda: merges[1](record.id, CALL))
+    assert write(channels, text("STOP")) == ["consent withdrawn"]
+    assert table.after is None
+    assert refusal(channels.consents(known), "whatsapp").startswith("marketing consent for whatsapp withdrawn")
 
 
 @pytest.mark.mission("LEAD-5", "CAP-11")

@@ -1,6 +1,7 @@
 """Undoing a conversion: possible while nothing was built on it, whole or not at all, and a later one works again."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from revops.crm.events import events
 from revops.crm.model import Lead, LeadStage, LeadStatus, OpportunityStage
 from revops.crm.notes import NOTE, Note
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, person_key
+from revops.crm.tasks import TASKS, Task, TaskStatus
 from revops.kernel import CallContext, Invalid, Refused, VersionConflict
 from revops.table import ConditionFailed, Query, Transaction, begin, claim, holder_of
 from tests.builders.conversion import SDR, Cut, CuttingTable, Desk, documents, listed
@@ -157,6 +159,32 @@ def test_a_note_stands_in_the_way(desk: Desk) -> None:
     done = desk.converted(desk.ready())
     _note(desk, done.conversion.opportunity_id)
     assert obstacles(desk, done) == ["activity"]
+
+
+def _task(desk: Desk, related_to: str, **more: Any) -> Task:
+    now = desk.clock.now()
+    return Task(
+        id="TSK_1", created_at=now, modified_at=now, title="Call", related_to=related_to, owner_id="rep",
+        assignee_id="rep", due_at=now, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.mission("LEAD-8", "CRM-6")
+@pytest.mark.parametrize("record", ["account_id", "contact_id", "opportunity_id"])
+def test_a_task_that_somebody_made_stands_in_the_way_until_it_is_cancelled(desk: Desk, record: str) -> None:
+    done = desk.converted(desk.ready())
+    task = _task(desk, getattr(done.conversion, record))
+    write(desk, lambda tx: TASKS.create(tx, task))
+    assert obstacles(desk, done) == ["task"]
+    write(desk, lambda tx: TASKS.update(tx, task.revised(desk.clock.now(), status=TaskStatus.CANCELLED)))
+    assert undone(desk, done).status is LeadStatus.QUALIFIED
+
+
+@pytest.mark.mission("LEAD-8", "CRM-6")
+def test_a_task_that_a_rule_made_does_not_stand_in_the_way(desk: Desk) -> None:
+    done = desk.converted(desk.ready())
+    write(desk, lambda tx: TASKS.create(tx, _task(desk, done.conversion.account_id, origin="asks-again:1")))
+    assert undone(desk, done).status is LeadStatus.QUALIFIED
 
 
 @pytest.mark.mission("LEAD-8")

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from revops.crm.engagement import MOST, RecordEngagement, standing_lead
+from revops.crm.engagement import MOST, RecordEngagement
 from revops.crm.events import events
 from revops.crm.model import Lead, LeadStatus
-from revops.crm.store import LEADS
+from revops.crm.store import LEADS, standing_at
 from revops.kernel import Invalid, Unavailable
 from revops.scoring import ScoringTable
 from revops.table import Transaction, begin, due_now
@@ -95,7 +95,7 @@ def test_what_a_merged_lead_did_is_the_lead_s_it_was_merged_into() -> None:
 def test_leads_that_were_merged_in_a_ring_are_nobody_s() -> None:
     bench = Bench(merged_into="LEAD_B")
     place_lead(bench.table, bench.clock, id="LEAD_B", person_id="PER_B", merged_into=LEAD, email="")
-    assert standing_lead(bench.table, LEAD) is None
+    assert standing_at(bench.table, LEAD) is None
     assert not bench()
 
 

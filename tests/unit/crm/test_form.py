@@ -41,8 +41,12 @@ def test_whatever_is_unknown_is_kept_within_bounds(unknown: dict[str, Any], meta
     [
         ({"utm_content": "x", "metadata": {"page": "/a"}}, {"page": "/a", "utm_content": "x"}),
         ({"metadata": "text"}, {"metadata": "text"}),
-        ({"metadata": None}, {"metadata": "None"}),
-        ({"metadata": {"a": {"b": [1]}}}, {"a": "{'b': [1]}"}),
+        ({"metadata": None}, {}),
+        ({"metadata": {"a": {"b": [1, None]}}}, {"a": '{"b": [1, null]}'}),
+        (
+            {"newsletter": True, "fax": None, "metadata": {"seats": 5, "floor": None}},
+            {"seats": "5", "newsletter": "true"},
+        ),
         ({"": "x", " ": "y", "\u200b": "z"}, {}),
         ({"a ": "first", " a": "second", "a": "third"}, {"a": "first"}),
         ({"x" * 60 + "1": "first", "x" * 60 + "2": "second"}, {"x" * 60: "first"}),
@@ -61,6 +65,28 @@ def test_unknown_fields_stand_in_metadata(sent: dict[str, Any], kept: dict[str, 
     assert bounded(metadata)
     if kept is not None:
         assert metadata == kept
+
+
+@pytest.mark.mission("CAP-8", "CAP-10")
+def test_a_null_is_a_field_that_was_not_filled_in() -> None:
+    claim = {"source": "Fair", "campaign": None, "medium": "event", "term": None}
+    empty = dict.fromkeys(("first_name", "phone", "country", "authority_level", "custom_fields", "consent"))
+    said = FormSubmission.model_validate({"email": "a@b.example", "attribution": claim, **empty})
+    assert (said.first_name, said.phone, said.consent, said.custom_fields) == ("", "", (), {})
+    assert said.attribution is not None
+    assert (said.attribution.source, said.attribution.campaign, said.attribution.term) == ("Fair", "", "")
+    assert FormSubmission.model_validate({"email": "a@b.example", "attribution": None}).attribution is None
+
+
+@pytest.mark.mission("CAP-8")
+@pytest.mark.fault("S13")
+@pytest.mark.parametrize("campaign", ["c" * 121, "c" * 100_000, WIDE * 120, " \u200b" * 300 + "c"])
+def test_a_long_campaign_loses_no_lead_of_the_form(campaign: str) -> None:
+    said = FormSubmission.model_validate({"email": "a@b.example", "attribution": {"campaign": campaign}})
+    assert said.attribution is not None
+    assert len(said.attribution.campaign) <= 120
+    with pytest.raises(ValidationError):
+        PartnerSubmission.model_validate({"email": "a@b.example", "attribution": {"campaign": "c" * 121}})
 
 
 @pytest.mark.fault("S2")

@@ -1,6 +1,7 @@
 """Lead intake through its public door, over the in-memory table."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,29 @@ def test_what_somebody_known_says_beside_the_fields_of_a_lead_is_kept() -> None:
     assert more.items() <= (full.metadata | submissions_of(table, lead.id)[0].metadata).items()
     assert says(**more).version == full.version, "the same again changes nothing"
     assert full.engagement == lead.engagement, "words alone are worth no points"
+
+
+@pytest.mark.mission("CAP-10", "CAP-11")
+def test_what_somebody_known_says_otherwise_than_it_stands_is_kept() -> None:
+    table, clock = MemoryTable(), ManualClock()
+    submit = submit_lead(table, clock=clock)
+    lead = submit(submission(authority_level=None), CALL).lead
+
+    def says(**fields: Any) -> dict[str, str]:
+        clock.advance(seconds=1)
+        assert submit(submission(**fields), CALL).lead.id == lead.id
+        return submissions_of(table, lead.id)[0].fields
+
+    same = {"email": "ASHA.RAO@nordlicht.example", "phone": "030 901820", "first_name": " asha"}
+    assert says(**same, authority_level="Champion") == {}, "what was empty stands on the lead now"
+    assert says(phone="+49 30 901899", last_name="Ray", authority_level="User") == {
+        "phone": "+49 30 901899",
+        "last_name": "Ray",
+        "authority_level": "User",
+    }
+    assert says(phone="12", company="") == {"phone": "12", "authority_level": "Decision Maker"}
+    stands = LEADS.require(table, lead.id)
+    assert (stands.phone, stands.last_name, stands.authority_level) == ("+49 30 901820", "Rao", "Champion")
 
 
 @pytest.mark.mission("CAP-11")
@@ -199,9 +223,30 @@ def test_an_incomplete_but_reachable_person_is_kept_as_pending() -> None:
 
 
 @pytest.mark.mission("CAP-10")
+@pytest.mark.parametrize(
+    ("phone", "country", "why"),
+    [
+        ("12", "Germany", "not a telephone number in Germany"),
+        ("030 901820", "Atlantis", "not a telephone number with a prefix such as +44, and Atlantis is no country that"),
+        ("030 901820", " ", "not a telephone number with a prefix such as +44, and no country is given"),
+    ],
+)
+def test_a_phone_that_cannot_be_read_says_why(phone: str, country: str, why: str) -> None:
+    lead = submit_lead(MemoryTable())(submission(phone=phone, country=country), CALL).lead
+    assert lead.validation_status is ValidationStatus.INVALID
+    assert lead.missing[-1].startswith(f"phone: {why}")
+
+
+@pytest.mark.mission("CAP-10")
 def test_nobody_can_be_kept_who_cannot_be_reached() -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refusal:
         submit_lead(MemoryTable())(submission(email="not an address", phone="12"), CALL)
+    assert refusal.value.issues[0].message == (
+        "neither a usable e-mail nor a usable phone: email is not an e-mail address and phone is not a telephone "
+        "number in DE"
+    )
+    with pytest.raises(Invalid, match=r"phone$"):
+        submit_lead(MemoryTable())(submission(email="", phone=" "), CALL)
 
 
 @pytest.mark.mission("CAP-5")

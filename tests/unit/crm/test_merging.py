@@ -1,81 +1,25 @@
 """Two leads of one person made one, and two again."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from revops.access import Policy
-from revops.crm.activities import ActivityType, LogActivity, NewActivity, ReadTimeline
-from revops.crm.consent import CONSENTS, Consent, RecordConsent, SendGate
+from revops.crm.activities import ActivityType, LogActivity, NewActivity
+from revops.crm.consent import CONSENTS, Consent, SendGate
 from revops.crm.duplicates import PAIRS, pair_id
-from revops.crm.intake import SubmitLead
-from revops.crm.merging import MERGES, MergeLeads, UndoMerge
+from revops.crm.merging import MERGES
 from revops.crm.model import Channel, DuplicateCheck, Lead, LeadStatus, ValidationStatus
-from revops.crm.rechecking import RecheckLead
 from revops.crm.rescoring import RescoreLeads
-from revops.crm.response import EscalateMissed, WatchResponse, response_key
-from revops.crm.service import ChangeLead, LeadChange, LeadQuery, ReadLeads
-from revops.crm.store import LEADS, current_person, person_key
-from revops.crm.submission import ConsentStatement
+from revops.crm.response import response_key
+from revops.crm.service import LeadChange, LeadQuery, ReadLeads
+from revops.crm.store import LEADS, merged_into, person_key
 from revops.kernel import CallContext, Forbidden, NotFound, Principal, Refused, Role, Unavailable
-from revops.settings import SettingsReader
-from revops.table import CursorSigner, Row, Transaction, begin, holder_of
-from tests.builders.clock import ManualClock, seeded_ids
-from tests.builders.crm import CALL, FixedRoster, submission, submissions_of, submit_lead
-from tests.builders.memory_table import MemoryTable
-
-NO = (ConsentStatement(channel="email", granted=False),)
-YES = (ConsentStatement(channel="email", granted=True),)
-
-
-def sdr(identifier: str) -> CallContext:
-    return CallContext(Principal(identifier, Role.SDR), request_id="r")
-
-
-class Desk:
-    """Leads of one owner, merged and undone."""
-
-    def __init__(self, *owners: str) -> None:
-        self.table, self.clock = MemoryTable(), ManualClock()
-        self.settings = SettingsReader(self.table, ttl=0)
-        self.submit: SubmitLead = submit_lead(self.table, clock=self.clock, roster=FixedRoster(*(owners or ("sdr-1",))))
-        self.merge = MergeLeads(self.table, self.clock, Policy())
-        self.undo = UndoMerge(self.table, self.clock, Policy())
-        self.change = ChangeLead(self.table, self.clock, Policy())
-        self.recheck = RecheckLead(self.table, self.clock, self.settings)
-        self.say = RecordConsent(self.table, self.clock, sleep=lambda _: None)
-        self.watch = WatchResponse(self.table, self.clock)
-        self.escalate = EscalateMissed(self.table, self.clock)
-        self.timeline = ReadTimeline(self.table, Policy(), lambda: CursorSigner(b"local-signing-key"))
-
-    def lead(self, **said: Any) -> Lead:
-        self.clock.advance(minutes=1)
-        return self.submit(submission(**said), CALL).lead
-
-    def now(self, lead: Lead) -> Lead:
-        return LEADS.require(self.table, lead.id)
-
-    def two(self) -> tuple[Lead, Lead]:
-        """Somebody known by a company address, and the same person by a private one."""
-        first = self.lead(job_title="", industry="", consents=YES)
-        return first, self.lead(
-            email="asha.rao@gmail.com", phone="+49 30 901821", job_title="CTO", company_size="", consents=YES
-        )
-
-    def facts(self) -> dict[Any, tuple[Any, ...]]:
-        """All that stands, as a business sees it: no versions, no times of change."""
-        return {key: _fact(row) for key, row in self.table.rows.items() if row.kind != "MERGE"}
-
-
-def _fact(row: Row) -> tuple[Any, ...]:
-    doc = json.loads(row.doc) if row.doc else {}
-    for name in ("version", "modified_at", "rescore_at", "resembles_at"):
-        doc.pop(name, None)
-    index = {name: entry for name, entry in row.index.items() if name != "due"}
-    return row.kind, doc, index
+from revops.table import CursorSigner, Transaction, begin, holder_of
+from tests.builders.clock import seeded_ids
+from tests.builders.crm import CALL, submission, submissions_of
+from tests.builders.merging import NO, YES, Desk, sdr
 
 
 @pytest.mark.mission("CAP-11")
@@ -152,7 +96,7 @@ def test_what_is_said_to_a_merged_person_is_said_to_the_survivor() -> None:
     desk.merge(first.id, second.id, CALL)
     no = Consent(channel="email", purpose="marketing", granted=False, at=desk.clock.now())
     desk.say(second.person_id, [no], CALL)  # the unsubscribe link of a mail from before the merge
-    assert current_person(desk.table, second.person_id) == first.person_id
+    assert merged_into(desk.table, second.person_id)[0] == first.person_id
     assert not CONSENTS.require(desk.table, first.person_id).marketing
     assert not desk.now(first).gdpr_consent
     with pytest.raises(Refused):

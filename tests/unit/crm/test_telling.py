@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from revops.access import PlaceUser, User
 from revops.bus.consume import ConsumeEvent
 from revops.bus.telling import telling_reactions
-from revops.crm.model import Lead
+from revops.crm.model import Assignment, Lead
+from revops.crm.policies.assignment import account_owner, by_hand
 from revops.crm.response import EscalateMissed, response_key
 from revops.crm.store import LEADS
 from revops.crm.tasks import TASKS, Task, TaskStatus, task_id
@@ -102,6 +103,25 @@ def test_the_owner_is_mailed_once_with_whom_to_call_and_by_when() -> None:
     assert "901820" not in text
     assert response_key(lead.id) in desk.table.rows
     assert desk.post.messages == []
+
+
+@pytest.mark.mission("CAP-12", "CAP-14")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (by_hand("sdr-1", "boss", "Holiday"), "How it came to you: by boss: Holiday."),
+        (account_owner("sdr-1", "ACC_1"), "How it came to you: works at ACC_1."),
+    ],
+)
+def test_the_owner_reads_how_the_lead_came_to_them(given: Assignment, said: str) -> None:
+    desk = Desk()
+    lead = desk.lead()
+    transaction = begin(CALL, NOW)
+    LEADS.update(transaction, lead.revised(NOW, assignment=given))
+    desk.table.commit(transaction)
+    desk.created(lead)
+    [(_, _, text)] = desk.post.mails
+    assert said in text.splitlines()
 
 
 @pytest.mark.mission("CAP-14")

@@ -8,6 +8,7 @@ from revops.kernel import (
     CallContext,
     Conflict,
     DomainError,
+    FieldIssue,
     Invalid,
     NotFound,
     Role,
@@ -15,6 +16,7 @@ from revops.kernel import (
     Unavailable,
     VersionConflict,
     add_months,
+    issue_of,
     parse_time,
     system_call,
     term_day,
@@ -101,3 +103,18 @@ def test_terms_one_after_the_other_end_where_terms_counted_from_the_first_day_do
 def test_an_end_that_was_agreed_otherwise_has_a_day_of_its_own() -> None:
     assert term_day(date(2027, 1, 31), date(2027, 2, 27)) == 27
     assert term_day(date(2027, 3, 1), date(2027, 4, 30), 31) == 31
+
+
+def test_what_does_not_fit_is_told_in_words_that_any_language_knows() -> None:
+    told = {
+        "missing": ("is missing", ""),
+        "tuple_type": ("is no list", "a list"),
+        "dict_type": ("is no object", "an object"),
+        "string_type": ("is no text", "a text"),
+        "value_error": ("an absence ends after it starts", ""),
+    }
+    for rule, (message, accepted) in told.items():
+        found = {"type": rule, "msg": "Value error, an absence ends after it starts"}
+        assert issue_of(found, ("body", 0)) == FieldIssue("body.0", rule, message, accepted)
+    enum = {"type": "enum", "msg": "Input should be 'a' or 'b'", "ctx": {"expected": "'a' or 'b'"}}
+    assert issue_of(enum, ("kind",)).accepted == "'a' or 'b'"

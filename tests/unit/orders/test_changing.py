@@ -19,7 +19,7 @@ from revops.orders.provisioning.ports import REVISION, LiveSubscription
 from revops.orders.store import CREATIONS, ORDERS, TIMELINES
 from revops.orders.turning import TurnTimelines
 from revops.orders.workflow import StepTask
-from revops.table import begin
+from revops.table import begin, due_now
 from revops.usage import PLANS, SetCapPlan
 from revops.usage.store import plan_id
 from tests.builders.clock import ManualClock
@@ -281,6 +281,25 @@ def test_terms_that_cannot_be_put_in_force_hold_none_of_the_others_up(desk: Desk
     broken.clear()
     assert turn(WORKER) == 3
     assert told == {order.id for order in later}
+
+
+@pytest.mark.fault("R12")
+def test_a_form_nothing_can_be_made_of_holds_the_terms_of_no_other_up(desk: Desk) -> None:
+    roots = [desk.run_until_it_waits(desk.executed(auto_renewal=False).id) for _ in range(2)]
+    for root in roots:
+        desk.run_until_it_waits(amended(desk, root, start_date="2027-02-01", seats=60).id)
+    desk.clock.advance(days=80)
+    first, second = (
+        TIMELINES.load(desk.memory.rows[due.key]) for due in due_now(desk.table, "timeline", desk.clock.now())
+    )
+    desk.memory.spoil(ORDERS.key(first.segments[-1].order_id))
+    turn = TurnTimelines(
+        desk.table, desk.clock, ApplyOrderCaps(desk.table, desk.clock, SetCapPlan(desk.table, desk.clock))
+    )
+    with pytest.raises(ValueError, match="OrderForm"):
+        turn(WORKER)
+    assert TIMELINES.require(desk.table, second.id).next_at is None
+    assert TIMELINES.require(desk.table, first.id).next_at == first.next_at
 
 
 @pytest.mark.mission("ORD-2")

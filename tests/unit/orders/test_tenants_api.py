@@ -102,6 +102,11 @@ def test_what_does_not_fit_is_refused(http: _Http, body: object) -> None:
     assert http.desk.order(order.id).status is OrderStatus.AWAITING_TENANT
 
 
+def test_who_has_no_key_is_not_told_what_is_wrong_with_the_body(http: _Http) -> None:
+    assert http("/api/v1/partner/orders/ORD_1/tenant", {})[0] == 401
+    assert http("/api/v1/partner/orders/ORD_1/tenant", {}, key="tenant:write")[0] == 400
+
+
 @pytest.mark.fault("S23")
 def test_a_key_is_held_to_its_rate(http: _Http) -> None:
     order = http.desk.asking()

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from revops.kernel import Forbidden, Invalid, NotFound, Refused, VersionConflict, add_months
 from revops.sales.model import Renewal, RenewalStatus, SaleKind
 from revops.sales.policies.renewing import RenewalRules
-from revops.sales.store import renewals_of
+from revops.sales.store import RENEWALS, renewals_of
 from tests.builders.sales import (
     ACCOUNT,
     ADMIN,
@@ -208,6 +208,22 @@ def test_an_amendment_that_leaves_the_end_leaves_its_tasks() -> None:
     assert len(bench.tasks()) == 1
     bench.decide(_terms(bench)[0].id, RenewalStatus.LAPSED, _terms(bench)[0].version, "", "", REP)
     assert not bench.tasks()
+
+
+@pytest.mark.parametrize("said", [RenewalStatus.LAPSED, RenewalStatus.CANCELLED, RenewalStatus.RENEWED])
+def test_a_term_that_an_amendment_began_after_all_ends_with_the_subscription(said: RenewalStatus) -> None:
+    """Somebody had decided on the term that ran; what follows it is found from there."""
+    bench = _bench()
+    (term,) = _terms(bench)
+    bench.decide(term.id, said, term.version, "", "", REP)
+    bench.manual.moment += timedelta(days=10)
+    bench.orders.known["ORD_TWO"] = executed("ORD_TWO", kind=SaleKind.AMENDMENT, amends="ORD_ONE", seats=40)
+    bench.sell("ORD_TWO", WORKER)
+    bench.mirrored(subscriptions=(subscription(ended_at=bench.manual.moment),))
+    assert RenewalStatus.OPEN not in {one.status for one in _terms(bench)}
+    bench.manual.moment = END + timedelta(days=1)
+    assert bench.watch("end") == 0
+    assert (RENEWALS.require(bench.table, term.id).status, len(_terms(bench))) == (said, 2)
 
 
 @pytest.mark.fault("R25")

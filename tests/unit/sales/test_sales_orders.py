@@ -1,6 +1,5 @@
 """Sales orders: one per executed order form, numbered without a gap, exact to the minor unit (ORD-9)."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,8 +9,8 @@ import pytest
 from revops.kernel import NotFound
 from revops.sales.model import RenewalStatus, SaleKind
 from revops.sales.store import RENEWALS, SALES_ORDERS, mirror_key, renewals_of, sales_order_id
-from revops.table import Key, Row, Transaction
-from tests.builders.memory_table import MemoryTable
+from revops.table import Transaction
+from tests.builders.memory_table import Overtaken
 from tests.builders.sales import ACCOUNT, OTHER, OWNER, PAYER, REP, WORKER, SalesBench, executed
 
 pytestmark = pytest.mark.mission("ORD-9")
@@ -70,21 +69,6 @@ def test_numbers_have_no_gap_and_no_repeat_whoever_races() -> None:
     following = bench.sell("ORD_NEXT", WORKER)
     assert following is not None
     assert following.number == "SO-2027-000001"
-
-
-class Overtaken(MemoryTable):
-    """Somebody steps in once, right after a read of a key."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.after: tuple[Key, Callable[[], object]] | None = None
-
-    def get(self, key: Key, consistent: bool = True) -> Row | None:
-        row = super().get(key, consistent)
-        if self.after is not None and self.after[0] == key:
-            (_, step_in), self.after = self.after, None
-            step_in()
-        return row
 
 
 @pytest.mark.fault("R1", "R19")

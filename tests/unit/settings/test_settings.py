@@ -110,15 +110,17 @@ def test_of_two_who_apply_at_once_one_wins(desk: Desk) -> None:
 
 @pytest.mark.fault("S2")
 @pytest.mark.parametrize(
-    ("content", "field"),
+    ("content", "field", "accepted"),
     [
-        ({"most": 0}, "content.most"),
-        ({"more": 1}, "content.more"),
-        ({"names": [1]}, "content.names.0"),
-        ({"most": "x"}, "content.most"),
+        ({"most": 0}, "content.most", ""),
+        ({"more": 1}, "content.more", "leave it out"),
+        ({"names": [1]}, "content.names.0", "a text"),
+        ({"most": "x"}, "content.most", ""),
     ],
 )
-def test_a_content_that_does_not_fit_names_the_field(desk: Desk, content: dict[str, Any], field: str) -> None:
+def test_a_content_that_does_not_fit_names_the_field(
+    desk: Desk, content: dict[str, Any], field: str, accepted: str
+) -> None:
     for act in (
         lambda: desk.change.plan("limits", content, ADMIN),
         lambda: desk.change.apply("limits", content, 0, ADMIN),
@@ -126,6 +128,7 @@ def test_a_content_that_does_not_fit_names_the_field(desk: Desk, content: dict[s
         with pytest.raises(Invalid) as refusal:
             act()
         assert [issue.field for issue in refusal.value.issues] == [field]
+        assert [issue.accepted for issue in refusal.value.issues] == [accepted]
     assert desk.table.changes == []
 
 

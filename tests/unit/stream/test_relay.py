@@ -15,6 +15,7 @@ from revops.crm.service import ChangeLead, LeadChange
 from revops.inbox import ReceiveSignal, Signal
 from revops.kernel import TooLarge, Unavailable
 from revops.stream import DEAD_LETTERS, KeepDeadLetter, RelayChanges
+from revops.sync import dirty_marks
 from revops.table import Change, Transaction
 from revops.table.transaction import operation_key
 from tests.builders.clock import ManualClock
@@ -131,6 +132,28 @@ def test_what_the_stream_lost_between_two_changes_is_said_before_any_entry_stand
     entries = list(entries_of(world.table, _record_of(first)))
     assert [(entry.version, entry.gap) for entry in entries] == [(1, False), (2, False), (3, True), (4, False)]
     assert world.bus.names.count("RecordRedriven") == 1
+
+
+@pytest.mark.mission("HUB-1")
+@pytest.mark.fault("R15", "R27")
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_lost_change_goes_out_with_the_next_one_whatever_that_one_changed(lost: int) -> None:
+    world = Relay()
+    before = _changed(world, lost - 1)
+    lead_id = _record_of(before[0]).partition("|")[0].removeprefix("LEAD#")
+    ChangeLead(world.table, world.clock, Policy())(lead_id, LeadChange(version=lost, industry="Shipping"), CALL)
+    last = [change for change in world.table.changes if change.kind == "LEAD"][-1]
+    assert not dirty_marks(last), "HubSpot has no such field"
+    world.relay(before[:-1])
+    world.marks.clear()
+    world.queues.refuse = {last.key.pk}
+    assert world.relay([stream_record(last, "8")]).retry_from == "8"
+    world.queues.refuse = set()
+    assert world.relay([stream_record(last, "8")]).audited
+    assert any(map(dirty_marks, world.marks))
+    world.marks.clear()
+    world.relay([stream_record(last, "8")])
+    assert not any(map(dirty_marks, world.marks)), "once is enough"
 
 
 def _record_of(record: Mapping[str, Any]) -> str:

@@ -7,13 +7,14 @@ last of that one's, so that no lane ever stands still; rows that might be one pe
 second is looked up again once the first is written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from revops.channels.imports.model import ImportJob, RowVerdict, Verdict
 from revops.channels.imports.rows import ReadRow, refused
 from revops.channels.imports.store import DRY_RUN_CLAIM, KEEP, Hold, block_row, lane_key, move_lane
+from revops.crm.consent import ConsentRecord
 from revops.crm.intake import LeadReceipt, SubmitLead
 from revops.crm.many import FindKnown, Known
 from revops.crm.model import DuplicateCheck, Lead, MatchVerdict, ValidationStatus
@@ -134,7 +135,7 @@ class StoreRows:
             try:
                 people.append((row, self._submit.read(row.submission, self._call)))
             except Invalid as error:
-                said.append(refused(row.number, error.issues[0], row.notes))
+                said.append(refused(row.number, error.issues, row.notes))
         found = tuple(self._people(people))
         return Seen(tuple(said), found, self._expected(found))
 
@@ -171,16 +172,16 @@ class StoreRows:
         if any(not chunk.there.isdisjoint(person.sought) for chunk in recent):
             [person] = self._people([(person.row, person.reading)])
         row, reading, known = person.row, person.reading, person.known
-        if known.lead is not None and not self._job.request.dry_run:
-            self._now.flying.update(person.found_by)
-            self._send_alone(row, reading)
-            return block
         if person.before:
             why = f"the same as row {person.before}"
             return self._say(block, RowVerdict(row=row.number, verdict=Verdict.JOINED, why=why, notes=row.notes))
         twin = known.lead or self._twin(reading, known)
-        if twin is not None:
+        if twin is not None and self._job.request.dry_run:
             return self._say(block, _joined(row, reading, twin))
+        if twin is not None:
+            self._now.flying.update(person.found_by)
+            self._send_alone(row, reading, "" if known.lead else twin.id)
+            return block
         if len(block.transaction.operations) + _ROOM > MAX_OPERATIONS:
             self._send(block)
             block = self._block()
@@ -284,15 +285,15 @@ class StoreRows:
         lane.version += 1
         return block.verdicts
 
-    def _send_alone(self, row: ReadRow, reading: Reading) -> None:
+    def _send_alone(self, row: ReadRow, reading: Reading, twin_id: str) -> None:
         """A row of somebody known: it goes the way of every single submission."""
         lane = self._lane()
-        self._now.blocks.append((lane.thread.submit(self._one, lane, row, reading), None))
+        self._now.blocks.append((lane.thread.submit(self._one, lane, row, reading, twin_id), None))
 
-    def _one(self, lane: _Lane, row: ReadRow, reading: Reading) -> list[RowVerdict]:
-        return [self._alone(lane, row, reading)]
+    def _one(self, lane: _Lane, row: ReadRow, reading: Reading, twin_id: str = "") -> list[RowVerdict]:
+        return [self._alone(lane, row, reading, twin_id)]
 
-    def _alone(self, lane: _Lane, row: ReadRow, reading: Reading) -> RowVerdict:
+    def _alone(self, lane: _Lane, row: ReadRow, reading: Reading, twin_id: str) -> RowVerdict:
         said: list[RowVerdict] = []
 
         def also(transaction: Transaction, receipt: LeadReceipt) -> None:
@@ -301,7 +302,7 @@ class StoreRows:
             said[:] = [_verdict(row, reading, receipt)]
             self._seal(transaction, lane, said)
 
-        self._submit(row.submission, self._call, None, also)
+        self._submit(row.submission, self._call, None, also, twin_id)
         lane.version += 1
         return said[0]
 
@@ -357,11 +358,12 @@ def _verdict(row: ReadRow, reading: Reading, receipt: LeadReceipt) -> RowVerdict
     """What became of a row that was taken."""
     lead = receipt.lead
     if not receipt.created:
-        return _joined(row, reading, lead)
+        return _joined(row, reading, lead, receipt.consents)
     pending = lead.duplicate_check is DuplicateCheck.PENDING
     notes = row.notes
     if lead.validation_status is not ValidationStatus.VALID:
-        notes = (*notes, f"{lead.validation_status.value}: {', '.join(lead.missing)}")
+        lacks = "; ".join(each if ":" in each else f"{each} is missing" for each in lead.missing)
+        notes = (f"{lead.validation_status.value} (CAP-10): {lacks}", *notes)
     return RowVerdict(
         row=row.number,
         verdict=Verdict.PENDING if pending else Verdict.STORED,
@@ -371,9 +373,21 @@ def _verdict(row: ReadRow, reading: Reading, receipt: LeadReceipt) -> RowVerdict
     )
 
 
-def _joined(row: ReadRow, reading: Reading, lead: Lead) -> RowVerdict:
+def _joined(row: ReadRow, reading: Reading, lead: Lead, record: ConsentRecord | None = None) -> RowVerdict:
     same = " and ".join(_WORDS.get(name, name) for name, _ in reading.claims) or "name, company and contact"
-    return RowVerdict(row=row.number, verdict=Verdict.JOINED, lead_id=lead.id, why=f"the same {same}", notes=row.notes)
+    unusable = (f"{name}: {why}" for name, why in reading.unusable.items())
+    notes = (*_still_refused(reading, record), *unusable, *row.notes)
+    return RowVerdict(row=row.number, verdict=Verdict.JOINED, lead_id=lead.id, why=f"the same {same}", notes=notes)
+
+
+def _still_refused(reading: Reading, record: ConsentRecord | None) -> Iterator[str]:
+    """The consents of a row that do not stand because the person refused or withdrew them before."""
+    if record is None:
+        return
+    for said in reading.submission.consents:
+        stands = record.standing(said.channel, said.purpose)
+        if said.granted and stands and not stands.granted:
+            yield f"CAP-9: {said.purpose} consent for {said.channel} was refused before: no list changes that"
 
 
 def _why(resembles: Sequence[MatchVerdict]) -> str:

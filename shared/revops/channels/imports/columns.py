@@ -103,7 +103,8 @@ def columns_of(header: Sequence[str], said: Mapping[str, str], rules: ImportColu
         held.append(target or "")
     for field in sorted({each for each in held if each and held.count(each) > 1}):
         twice = ", ".join(name for name, each in zip(header, held, strict=True) if each == field)
-        issues.append(FieldIssue(f"columns.{field}", "one-column-per-field", f"stands twice: {twice}", "one column"))
+        accepted = "one column; map the others: metadata.<name>, custom.<name>, or an empty text to leave them out"
+        issues.append(FieldIssue(f"columns.{field}", "one-column-per-field", f"stands twice: {twice}", accepted))
     if not issues and not {"email", "phone"} & set(held):
         issues.append(
             FieldIssue("columns", "CAP-10 reachable", "no column holds an e-mail or a phone", "one of the two")

@@ -10,10 +10,10 @@ import csv
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from revops.channels.imports.sheets import MAX_CELL, RawRow, fitted, trimmed_header, unreadable
+from revops.channels.imports.sheets import MAX_CELL, RawRow, column_name, fitted, trimmed_header, unreadable
 from revops.kernel import FieldIssue
 
 MAX_RECORD = 512_000
@@ -172,25 +172,46 @@ class CsvSheet:
 
     def _row(self, number: int, record: bytes, issue: FieldIssue | None) -> RawRow:
         if issue is not None:
-            return RawRow(number, problem=issue)
+            return RawRow(number, problem=issue if not record else replace(issue, field=self._large_in(record)))
         if not record.strip():
             return RawRow(number)
         if b"\0" in record:
-            return RawRow(number, problem=FieldIssue("row", "nul-byte", "the row holds a NUL byte", "text"))
+            field = self._column_with("\0", record)
+            return RawRow(number, problem=FieldIssue(field, "nul-byte", "the row holds a NUL byte", "text"))
         try:
             text = record.decode(self._encoding)
         except UnicodeDecodeError as error:
             where = f"byte {error.start + 1} of the row is not {self._encoding.upper()}"
-            return RawRow(number, problem=FieldIssue("row", "encoding", where, "UTF-8, UTF-16 or Windows-1252"))
+            field = self._column_with("\ufffd", record)
+            return RawRow(number, problem=FieldIssue(field, "encoding", where, "UTF-8, UTF-16 or Windows-1252"))
         try:
             cells = tuple(self._cells(text))
         except csv.Error:  # the library's limit on a cell, which is above ours
-            return RawRow(number, problem=_too_large("row", f"at most {MAX_CELL} characters a cell"))
+            field = self._large_in(record)
+            return RawRow(number, problem=_too_large(field, f"at most {MAX_CELL} characters a cell"))
         long = next((place for place, cell in enumerate(cells) if len(cell) > MAX_CELL), None)
         if long is not None:
-            name = self.header[long] if long < len(self.header) else f"column {long + 1}"
-            return RawRow(number, problem=_too_large(name[:60], f"at most {MAX_CELL} characters"))
+            name = column_name(self.header, long)
+            return RawRow(number, problem=_too_large(name, f"at most {MAX_CELL} characters"))
         return fitted(number, cells, len(self.header))
+
+    def _column_with(self, sign: str, record: bytes) -> str:
+        """The first column of a damaged row with a character in it; the row where that cannot be told."""
+        try:
+            cells = self._cells(record.decode(self._encoding, "replace"))
+        except csv.Error:
+            return "row"
+        return next((column_name(self.header, place) for place, cell in enumerate(cells) if sign in cell), "row")
+
+    def _large_in(self, record: bytes) -> str:
+        """The column of a cell that no reader takes, of a record that may be cut short; the row where a quote before it
+        leaves that open."""
+        for place, cell in enumerate(record.split(self._delimiter.encode())):
+            if b'"' in cell:
+                break
+            if len(cell) > 4 * MAX_CELL:  # a character is 4 bytes at most
+                return column_name(self.header, place)
+        return "row"
 
     def _cells(self, text: str) -> list[str]:
         return _cells(text, self._delimiter, self._stray)
@@ -232,9 +253,10 @@ class CsvSheet:
             yield record.rstrip(b"\r\n"), issue
 
     def _whole(self, line: bytes, lines: "_Lines", delimiter: bytes) -> tuple[bytes, FieldIssue | None]:
-        """A record that begins with a line: that line, or with those that its quoted cells go on over."""
+        """A record that begins with a line: that line, or with those that its quoted cells go on over. Of one that is
+        too large, the beginning."""
         if len(line) > MAX_RECORD:
-            return b"", _too_large("row", f"at most {MAX_RECORD} bytes")
+            return line, _too_large("row", f"at most {MAX_RECORD} bytes a row, {MAX_CELL} characters a cell")
         place = _open_quote(line, 0, delimiter)
         if place < 0:
             return line, None

@@ -29,7 +29,7 @@ def write_result(sheet: Sheet, verdicts: Iterable[RowVerdict], into: BinaryIO) -
     width, count = len(sheet.header), 0
     for verdict in verdicts:
         cells = next((row.cells for row in rows if row.number >= verdict.row), ())
-        shown = [neutral(cell[:_SHOWN]) for cell in cells] or [""] * width
+        shown = [neutral(cell[:_SHOWN]) for cell in cells] + [""] * (width - len(cells))
         writer.writerow([*(neutral(each) for each in _said(verdict)), *shown])
         count += 1
     text.detach()

@@ -82,7 +82,7 @@ class ReadImports:
         if not status.job.state.settled:
             raise Refused(f"the import is {status.job.state.value}; the result comes when it is done")
         if not status.progress.result:
-            raise Refused("there is no result: no row was read; see the problems of the import")
+            raise Refused(f"there is no result: {_nothing_of(status.job)}")
         name = f"{status.job.request.file_name.rpartition('.')[0] or 'import'}-result.csv"
         return self._files.download_url(f"{RESULTS}{import_id}.csv", name, "text/csv; charset=utf-8", DOWNLOAD_SECONDS)
 
@@ -91,6 +91,13 @@ class ReadImports:
         if job.state is not ImportState.RUNNING or not progress.share:
             return None
         return self._clock.now() + timedelta(seconds=progress.seconds * (1 - progress.share) / progress.share)
+
+
+def _nothing_of(job: ImportJob) -> str:
+    """Why no row of a settled import has a verdict that is shown."""
+    if job.state is ImportState.CANCELLED:
+        return "it was cancelled before a row was read"
+    return "see the problems of the import" if job.problems else "the file has a header and no rows"
 
 
 class CancelImport:

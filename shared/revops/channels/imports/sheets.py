@@ -58,10 +58,16 @@ def trimmed_header(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def fitted(number: int, cells: tuple[str, ...], width: int) -> RawRow:
-    """A row of the header's width; empty cells beyond it are dropped. What does not fit is a problem."""
+    """A row of the header's width; empty cells beyond it are dropped. What does not fit is a problem; its cells
+    are kept for the result."""
     if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
         cells = cells[:width]
     if len(cells) != width:
         issue = FieldIssue("row", "row-width", f"{len(cells)} cells under {width} headers", f"{width} cells")
-        return RawRow(number, problem=issue)
+        return RawRow(number, cells[:MAX_COLUMNS], issue)
     return RawRow(number, cells)
+
+
+def column_name(header: tuple[str, ...], place: int) -> str:
+    """What a verdict calls a column: by its header, else by its number."""
+    return (header[place].strip()[:60] if place < len(header) else "") or f"column {place + 1}"

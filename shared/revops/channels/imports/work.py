@@ -191,7 +191,10 @@ class _Run:
             if self._short_of_time():
                 return self._hand_on()
             self._write_result(sheet)
-        return self._settle(ImportState.FAILED, problems=tuple(issues), result=shown)
+        cancelled = self._job.state is ImportState.CANCELLED  # nobody waits for it: it stays what its importer made it
+        return self._settle(
+            ImportState.CANCELLED if cancelled else ImportState.FAILED, problems=tuple(issues), result=shown
+        )
 
     def _answer(self, sheet: Sheet) -> str:
         job = self._job

@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import BinaryIO
 
-from revops.channels.imports.sheets import MAX_CELL, MAX_COLUMNS, RawRow, fitted, trimmed_header, unreadable
+from revops.channels.imports.sheets import (
+    MAX_CELL,
+    MAX_COLUMNS,
+    RawRow,
+    column_name,
+    fitted,
+    trimmed_header,
+    unreadable,
+)
 from revops.channels.imports.workbook import Workbook, parse
 from revops.kernel import FieldIssue, Invalid
 
@@ -26,7 +34,9 @@ class XlsxSheet:
     def __init__(self, file: BinaryIO, name: str = "") -> None:
         self._book = Workbook(file)
         self._name = name
-        self._read = _SheetXml(self._book)
+        self.header_row = 0
+        self.header: tuple[str, ...] = ()
+        self._read = _SheetXml(self._book, self.header)
         self._size = 1
         try:
             self.header_row, self.header = self._first()
@@ -63,7 +73,7 @@ class XlsxSheet:
 
     def _rows(self) -> Iterator[RawRow]:
         stream, self._size = self._book.sheet(self._name)
-        self._read = _SheetXml(self._book)
+        self._read = _SheetXml(self._book, self.header)
         with stream:
             try:
                 for _ in parse(stream, self._read.start, self._read.end, self._read.text):
@@ -77,9 +87,10 @@ class XlsxSheet:
 class _SheetXml:
     """Callbacks of the parser: makes rows out of a sheet's elements."""
 
-    def __init__(self, book: Workbook) -> None:
+    def __init__(self, book: Workbook, header: tuple[str, ...]) -> None:
         self.position = 0
         self._book = book
+        self._header = header
         self._ready: list[RawRow] = []
         self._number = 0
         self._cells: list[str] = []
@@ -149,7 +160,7 @@ class _SheetXml:
                 )
             return
         if self._length > MAX_CELL:
-            self._problem = FieldIssue("row", "cell-size", "a cell is too large", f"at most {MAX_CELL} characters")
+            self._refuse("cell-size", "too large", f"at most {MAX_CELL} characters")
             return
         value = self._value(raw)
         self._cells.extend("" for _ in range(place - len(self._cells)))
@@ -158,12 +169,16 @@ class _SheetXml:
             said = "its last calculated value was used" if self._valued else "it was saved without a value"
             self._notes.append((place, f"a formula: {said}"))
 
+    def _refuse(self, rule: str, message: str, accepted: str) -> None:
+        """The row cannot be taken, for the cell that is being read."""
+        self._problem = FieldIssue(column_name(self._header, self._column - 1), rule, message, accepted)
+
     def _value(self, raw: str) -> str:
         match self._kind:
             case "s":
                 return self._shared(raw)
             case "e":
-                self._problem = FieldIssue("row", "cell-error", f"a cell holds the error {raw[:10]}", "a value")
+                self._refuse("cell-error", f"holds the error {raw[:10]}", "a value")
                 return ""
             case "b":
                 return "true" if raw.strip() == "1" else "false"
@@ -178,10 +193,10 @@ class _SheetXml:
         try:
             text = self._book.texts[int(raw)]
         except (ValueError, IndexError, OverflowError):
-            self._problem = FieldIssue("row", "workbook", "a cell names a text that is not there", "an intact workbook")
+            self._refuse("workbook", "names a text that is not there", "an intact workbook")
             return ""
         if len(text) > MAX_CELL:
-            self._problem = FieldIssue("row", "cell-size", "a cell is too large", f"at most {MAX_CELL} characters")
+            self._refuse("cell-size", "too large", f"at most {MAX_CELL} characters")
             return ""
         return _unescaped(text)
 

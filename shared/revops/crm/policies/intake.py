@@ -57,16 +57,19 @@ def require_attribution(submission: LeadSubmission) -> None:
         )
 
 
-def require_reachable(email: str, phone: str) -> None:
-    """Refuses a submission by which nobody could be reached."""
-    if not email and not phone:
-        raise Invalid.field("email", "CAP-10 reachable", "neither a usable e-mail nor a usable phone", "one of the two")
+def require_reachable(email: str, phone: str, unusable: Mapping[str, str]) -> None:
+    """Refuses a submission by which nobody could be reached, saying why what it has cannot be used."""
+    if email or phone:
+        return
+    why = " and ".join(f"{name} is {reason}" for name, reason in unusable.items())
+    message = f"neither a usable e-mail nor a usable phone{': ' if why else ''}{why}"
+    raise Invalid.field("email", "CAP-10 reachable", message, "one of the two")
 
 
 def completeness(fields: Mapping[str, Any], unusable: Mapping[str, str]) -> tuple[ValidationStatus, tuple[str, ...]]:
     """The validation status of a person's fields, and what is missing or unusable."""
     missing = tuple(name for name in MANDATORY if not fields[name].strip())
-    bad = tuple(f"{name}: {why}" for name, why in unusable.items() if fields[name].strip())
+    bad = tuple(f"{name}: {why}" for name, why in unusable.items())
     if bad:
         return ValidationStatus.INVALID, missing + bad
     return (ValidationStatus.PENDING if missing else ValidationStatus.VALID), missing

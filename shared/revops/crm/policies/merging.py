@@ -4,12 +4,12 @@ Nothing is lost: what the survivor lacks it gets, what differs is told with both
 does. Pure functions over leads and consent records.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from revops.crm.consent import Consent, ConsentRecord
-from revops.crm.model import Channel, Lead, LeadStatus, Value
+from revops.crm.consent import BY_OTHERS, Consent, ConsentRecord
+from revops.crm.model import Lead, LeadStatus, Value
 from revops.kernel import Refused, VersionConflict
 
 CHOSEN = (
@@ -102,7 +102,7 @@ def consents_together(
 ) -> tuple[tuple[Consent, ...], bool]:
     """Everything either said, in the order in which it was said, and whether either is not to be disturbed. The last
     word stands, so an older grant does not overrule a refusal; nor does a later one that came by the public form,
-    where anybody can write anybody's address."""
+    where anybody can write anybody's address, or with a list."""
     mine, theirs = (record.entries if record else () for record in (survivor, other))
     entries = list(_in_time((*mine, *theirs)))
     last = {(said.channel, said.purpose): said for said in entries}
@@ -112,16 +112,28 @@ def consents_together(
             for record in (survivor, other)
             if record and (stood := record.standing(*subject)) is not None and not stood.granted
         ]
-        if said.granted and said.source == Channel.FORM and refused:
-            entries.append(
-                refused[-1].model_copy(update={"at": now, "evidence": "merge: a form does not lift a refusal"})
-            )
+        if said.granted and said.source in BY_OTHERS and refused:
+            evidence = f"merge: what came by {said.source} lifts no refusal"
+            entries.append(refused[-1].model_copy(update={"at": now, "evidence": evidence}))
     return tuple(entries), any(record.do_not_disturb for record in (survivor, other) if record)
 
 
 def said_since(now: Sequence[Consent], after: Sequence[Consent]) -> tuple[Consent, ...]:
     """What was said to a merged person since the merge."""
     return tuple(now[len(after) :])
+
+
+def refused_again(record: ConsentRecord | None, since: Sequence[Consent], now: datetime) -> Iterator[Consent]:
+    """Refusals that stand again for the survivor of a merge that is undone: an agreement since may be the other's. It
+    holds where nobody refused: not the survivor before, and neither of them since."""
+    for subject, said in {(said.channel, said.purpose): said for said in since}.items():
+        refusals = [each for each in since if (each.channel, each.purpose) == subject and not each.granted]
+        stood = record.standing(*subject) if record else None
+        if stood is not None and not stood.granted:
+            refusals.append(stood)
+        if said.granted and refusals:
+            evidence = "undoing a merge: who agreed is not known"
+            yield refusals[-1].model_copy(update={"at": now, "evidence": evidence})
 
 
 def _in_time(entries: Sequence[Consent]) -> list[Consent]:

@@ -75,24 +75,42 @@ def test_rows_count_as_a_spreadsheet_counts_them_and_reading_goes_on_behind_one(
 @pytest.mark.mission("CAP-7")
 @pytest.mark.fault("R24", "S13")
 @pytest.mark.parametrize(
-    ("line", "rule"),
+    ("line", "field", "rule"),
     [
-        (b"1", "row-width"),
-        (b"1,2,3", "row-width"),
-        (b"M\xfcller,2", "encoding"),
-        (b"a\0b,2", "nul-byte"),
-        (b'"open,2', "unclosed-quote"),
-        (b"x" * (MAX_RECORD + 50) + b",2", "cell-size"),
-        (b"x" * 40_000 + b",2", "cell-size"),
-        (b"x" * 200_000 + b",2", "cell-size"),
-        (b"1,2\r3,4", "row-width"),
+        (b"1", "row", "row-width"),
+        (b"1,2,3", "row", "row-width"),
+        (b"2,M\xfcller", "b", "encoding"),
+        (b"2,3,M\xfcller", "column 3", "encoding"),
+        (b"M\xfcller" + b"x" * 200_000, "row", "encoding"),
+        (b"a\0b,2", "a", "nul-byte"),
+        (b'"open,2', "row", "unclosed-quote"),
+        (b"x" * (MAX_RECORD + 50) + b",2", "a", "cell-size"),
+        (b"1," + b"x" * (MAX_RECORD + 50), "b", "cell-size"),
+        (b'"1,1",' + b"x" * (MAX_RECORD + 50), "row", "cell-size"),
+        (b"2," + b"x" * 40_000, "b", "cell-size"),
+        (b"2," + b"x" * 200_000, "b", "cell-size"),
+        (b"1,2\r3,4", "row", "row-width"),
     ],
-    ids=["narrow", "wide", "encoding", "nul", "quote", "record", "cell", "large cell", "two rows"],
+    ids=[
+        "narrow",
+        "wide",
+        "encoding",
+        "encoding beyond",
+        "encoding, large",
+        "nul",
+        "quote",
+        "record",
+        "end of a record",
+        "record, quoted",
+        "cell",
+        "large cell",
+        "two rows",
+    ],
 )
-def test_a_broken_row_has_its_verdict_and_the_next_is_read(line: bytes, rule: str) -> None:
+def test_a_broken_row_has_its_verdict_and_the_next_is_read(line: bytes, field: str, rule: str) -> None:
     good = "Zoë,2\n".encode()
     _, rows = csv_rows(b"a,b\n" + good + line + b"\n" + good, part=50_000)
-    assert [row.problem.rule if row.problem else "" for row in rows] == ["", rule, ""]
+    assert [(row.problem.field, row.problem.rule) if row.problem else () for row in rows] == [(), (field, rule), ()]
     assert rows[2].cells == ("Zoë", "2")
 
 
@@ -134,7 +152,7 @@ def test_a_field_of_ten_megabytes_takes_bounded_memory() -> None:
         rows = list(sheet.rows(0))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-    assert [row.problem.rule if row.problem else "" for row in rows] == ["cell-size", ""]
+    assert [(row.problem.field, row.problem.rule) if row.problem else () for row in rows] == [("b", "cell-size"), ()]
     assert peak < 8_000_000
 
 
@@ -177,6 +195,27 @@ def test_a_formula_gives_its_last_value_and_says_so() -> None:
     assert row.cells == ("ada@x.example", "030 901820")
     assert row.notes == ((1, "a formula: its last calculated value was used"),)
     assert (empty.cells, empty.notes) == (("x", ""), ((1, "a formula: it was saved without a value"),))
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.parametrize(
+    ("cell", "field", "rule"),
+    [
+        (b"<c r='B2' t='e'><f>1/0</f><v>#DIV/0!</v></c>", "Phone", "cell-error"),
+        (b"<c r='B2' t='inlineStr'><is><t>" + b"x" * 32_768 + b"</t></is></c>", "Phone", "cell-size"),
+        (b"<c r='B2' t='s'><v>99</v></c>", "Phone", "workbook"),
+        (b"<c r='D2' t='e'><v>#N/A</v></c>", "column 4", "cell-error"),
+    ],
+)
+def test_a_cell_that_cannot_be_taken_names_its_column_and_the_next_row_is_read(
+    cell: bytes, field: str, rule: str
+) -> None:
+    sheet = b"<worksheet><sheetData><row><c t='str'><v>E-Mail</v></c><c t='str'><v>Phone</v></c></row>"
+    sheet += b"<row>" + cell + b"</row><row><c t='str'><v>x</v></c></row></sheetData></worksheet>"
+    _, [refused, good] = xlsx_rows(with_part("xl/worksheets/sheet1.xml", sheet))
+    assert refused.problem is not None
+    assert (refused.problem.field, refused.problem.rule) == (field, rule)
+    assert good.cells == ("x", "")
 
 
 @pytest.mark.fault("S14")

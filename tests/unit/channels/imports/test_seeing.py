@@ -53,6 +53,14 @@ def test_the_result_is_safe_to_open_and_what_is_stored_is_as_it_came(importing: 
 
 
 @pytest.mark.mission("CAP-7")
+def test_a_row_of_the_wrong_width_stands_in_the_result_as_it_came(importing: Importing) -> None:
+    import_id = bring(importing, b"Ada,short,=1", person("long") + b",more,=2")
+    short, long = list(csv.reader(io.StringIO(importing.result(import_id))))[1:]
+    assert (short[4], short[9:]) == ("row-width", ["Ada", "short", "'=1", "", "", ""])
+    assert (long[4], long[10], long[-2:]) == ("row-width", "long", ["more", "'=2"])
+
+
+@pytest.mark.mission("CAP-7")
 @pytest.mark.fault("S1")
 def test_only_the_importer_their_manager_and_administrators_see_an_import(importing: Importing) -> None:
     import_id = bring(importing, person("seen"))
