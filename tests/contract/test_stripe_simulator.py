@@ -14,6 +14,7 @@ import stripe
 from local.simulators.common import contracts_folder
 from local.simulators.stripe import API_VERSION, sdk_types
 from local.simulators.stripe.context import routes
+from local.simulators.stripe.contract import StripeContract
 from tests.contract.stripe_harness import ROOT, Bench, wait_for
 
 
@@ -44,6 +45,14 @@ def test_the_sdk_types_say_what_the_contracts_folder_says() -> None:
             mine, published_schema = derived[side]["$defs"][theirs[key]], published[side]["$defs"][theirs[key]]
             assert set(mine["properties"]) == set(published_schema["properties"]), name
             assert set(mine["required"]) == set(published_schema["required"]), name
+
+
+def test_by_the_sdk_types_alone_v1_is_judged_and_v2_is_not() -> None:
+    """As where the contracts folder is absent."""
+    contract = StripeContract(sdk_types.request_document(), sdk_types.response_document(), "the SDK's types")
+    for path, problems in (("/v2/core/events/evt_1", 0), ("/v1/customers/cus_1", 1)):
+        assert len(contract.answer("GET", path, 200, {"object": "v2.core.event", "id": "evt_1"})) == problems
+        assert len(contract.request("GET", path, {"nobody": "1"}, versioned=True)) == problems
 
 
 def _blank(operation: str) -> str:
