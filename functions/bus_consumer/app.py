@@ -1,4 +1,4 @@
-"""The bus consumer: starts and wakes the order workflow, rechecks new leads, tells people by mail."""
+"""The bus consumer: what our own events set going (`revops.bus`), each reaction to be repeated without harm."""
 
 from typing import Any
 

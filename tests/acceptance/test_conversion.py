@@ -179,7 +179,7 @@ def test_an_order_stands_in_the_way_of_taking_back(stack: Stack) -> None:
 @pytest.mark.mission("LEAD-8", "CAP-11")
 def test_a_converted_person_who_asks_again_stays_a_contact_and_the_accounts_owner_has_a_task(stack: Stack) -> None:
     lead = ready(stack)
-    acted(stack, lead["id"], "conversion", user="sdr", expect=201)
+    account = acted(stack, lead["id"], "conversion", user="sdr", expect=201)["account_id"]
     said = person(email=lead["email"], company=lead["company"], attribution=ATTRIBUTION)
     again = stack.ok(
         "POST",
@@ -191,7 +191,7 @@ def test_a_converted_person_who_asks_again_stays_a_contact_and_the_accounts_owne
     )
     assert (again["id"], again["status"]) == (lead["id"], "Converted")
     today = datetime.now(UTC).date().isoformat()
-    task = stack.row(f"TASK#{task_id(f'asks-again:{lead["id"]}:{today}')}", "TASK")
+    task = stack.row(f"TASK#{task_id(f'asks-again:{lead["id"]}:{account}:{today}')}", "TASK")
     assert task is not None
     assert "A customer contact asks again" in task["doc"]["S"]
 

@@ -15,7 +15,7 @@ from revops.crm.model import SpamScore
 from revops.crm.store import LEADS
 from revops.kernel import system_call
 from revops.nurture import policies
-from revops.nurture.model import Enrolment, StepStatus, enrolment_id
+from revops.nurture.model import Enrolment, StepStatus, enrolment_id, moment
 from revops.nurture.sending import Due, Ending, SendMessage
 from revops.nurture.store import ENROLMENTS
 from revops.table import Transaction
@@ -101,7 +101,7 @@ def _steps(enrolment: Enrolment, left: Mapping[str, int], now: datetime, known: 
     for step in enrolment.steps:
         known.add(step.message_id)
         what, went = f"{enrolment.id}/{step.name} is {step.status}", left.get(step.message_id, 0)
-        if not step.status.ended and (not enrolment.active or now >= (step.due_at or enrolment.closes_at)):
+        if not step.status.ended and (not enrolment.active or now >= (moment(step) or enrolment.closes_at)):
             yield f"{what} and lost"
         if step.status not in (*_SENT, StepStatus.DONE, StepStatus.WAITING) and not step.reason:
             yield f"{what} and does not say why"

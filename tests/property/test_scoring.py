@@ -187,10 +187,16 @@ def test_the_longest_half_life_still_has_a_due_time() -> None:
     assert score_lead(LeadFacts(engagement=[("form", NOW)]), Rules(table), NOW).changes_at is not None
 
 
+@pytest.mark.mission("LEAD-3")
 @pytest.mark.parametrize(
     ("text", "people"),
     [
-        ("50–100 Employees", 50), ("1,000+", 1000), ("1.000-5.000", 1000), ("1 000", 1000), ("<10", 10), ("५०", 50),
+        ("50–100 Employees", 50), ("1,000+", 1000), ("1.000-5.000", 1000), ("1 000", 1000), ("<10", 1), ("५०", 50),
+        ("10k+", 10_000), ("1K-5K", 1000), ("1-5k", 1000), ("1.5k", 1500), ("1 lakh", 100_000), ("> 500", 500),
+        ("201-500 employees", 201), ("ca. 50 Mitarbeiter", 50), ("team of 50", 50), ("50 to 100 people", 50),
+        ("10,001+ employees worldwide", 10_001), ("50 or more", 50), ("up to 5000", 1), ("bis zu 50", 1),
+        ("50, 100", None), ("51 200", None), ("10.5", None), ("1.500k", None), ("100-50", None), ("10-Nov", None),
+        ("2 offices", None), ("since 1999", None), ("50 in 2 offices", None), ("1e3", None), ("-5", None),
         ("many", None), ("", None), ("0", 0), ("9" * 300, 999_999_999),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Reactions to our own events: the order workflow starts and wakes, the caps of an active order come into force, a new
-lead is compared once more with those that raced it, and people are told by mail."""
+lead is compared once more with those that raced it, one that is handed over takes its pairs and open tasks along, a
+good one is nominated, and people are told by mail."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol

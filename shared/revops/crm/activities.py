@@ -228,9 +228,9 @@ class ReadTimeline:
         self._scope.require_read(call.principal, about)
         binding = {"who": call.principal.id, "list": f"activities/{about}"}
         positions = self._cursors().open(cursor, binding) if cursor else {}
-        merged = LEADS.require(self._table, about).merged_from if id_prefix(about) == "LEAD" else ()
         partitions = {
-            record: Query(pk=f"ACTIVITIES#{record}", index="gsi1", descending=True) for record in (about, *merged)
+            record: Query(pk=f"ACTIVITIES#{record}", index="gsi1", descending=True)
+            for record in self._scope.with_merged(about)
         }
         rows, after = merge_pages(self._table, partitions, positions, limit, lambda row: row.index["gsi1"][1])
         activities = ACTIVITIES.load_all(present(self._table.get_many([row.key for row in rows], consistent=False)))

@@ -9,6 +9,7 @@ from revops.crm.model import Lead, LeadStatus
 from revops.crm.policies.assignment import OWNERS, by_hand
 from revops.crm.policies.lead_moves import require_workable
 from revops.crm.policies.response import ResponseRules, target_for
+from revops.crm.response import withdraw_escalation
 from revops.crm.store import LEADS
 from revops.crm.submission import ShortText
 from revops.kernel import CallContext, Clock, Forbidden, Invalid, VersionConflict
@@ -27,7 +28,8 @@ class OwnerChange(BaseModel):
 
 
 class ReassignLead:
-    """Gives a lead another owner. The response target starts anew when nobody has been in touch yet."""
+    """Gives a lead another owner. When nobody has been in touch yet, the response target starts anew, and what was
+    escalated of the one before is settled."""
 
     def __init__(self, table: Table, clock: Clock, policy: Policy, settings: SettingsReader) -> None:
         self._table = table
@@ -59,6 +61,8 @@ class ReassignLead:
         changed = lead.revised(now, **changes)
         transaction = begin(call, now)
         LEADS.update(transaction, changed)
+        if "response" in changes:
+            withdraw_escalation(self._table, transaction, lead, now)
         commit_update(self._table, transaction, LEADS, changed)
         return changed
 

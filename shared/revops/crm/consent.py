@@ -79,14 +79,13 @@ class Consent(Value):
 
 class ConsentRecord(Entity):
     """All a person ever said about being contacted; the id is the person's. `lead_id` is the lead they were when they
-    last said something; `do_not_disturb` outweighs consent. `joined` counts the entries that the last merge
-    brought together, and `quiet_joined` tells that it brought do-not-disturb: who of those that are one said so is not
-    known any more."""
+    last said something; `do_not_disturb` outweighs consent. Two who are one have one record: its first `joined` entries
+    are what either had said before, and `quiet_said` tells whether do-not-disturb was wished since."""
 
     lead_id: str = ""
     entries: tuple[Consent, ...] = ()
     joined: int = 0
-    quiet_joined: bool = False
+    quiet_said: bool = False
     do_not_disturb: bool = False
 
     def standing(self, channel: str, purpose: str) -> Consent | None:
@@ -274,7 +273,7 @@ def news_of(record: ConsentRecord | None, statements: Iterable[Consent]) -> tupl
 
 
 def _disturbance_differs(record: ConsentRecord, wish: bool | None) -> bool:
-    return wish is not None and (wish != record.do_not_disturb or (wish and record.quiet_joined))
+    return wish is not None and (wish != record.do_not_disturb or (wish and not record.quiet_said))
 
 
 def _differs(said: Consent, standing: Consent) -> bool:
@@ -303,10 +302,13 @@ def add_consents(
             lead_id=lead_id,
             entries=tuple(statements),
             do_not_disturb=bool(do_not_disturb),
+            quiet_said=bool(do_not_disturb),
         )
         CONSENTS.create(transaction, changed)
         return changed
-    quiet = {} if do_not_disturb is None else {"do_not_disturb": do_not_disturb, "quiet_joined": False}
+    quiet = {} if do_not_disturb is None else {"do_not_disturb": do_not_disturb}
+    if do_not_disturb:
+        quiet["quiet_said"] = True
     entries = (*record.entries, *statements)
     changed = record.revised(now, lead_id=lead_id or record.lead_id, entries=entries, **quiet)
     CONSENTS.update(transaction, changed)

@@ -2,7 +2,9 @@
 
 What a lead becomes is chosen from what is known and proved by the commit: the lead at the version that was read, the
 account as it was read, the domain still free. Otherwise nothing was written and everything is looked at again. So a
-conversion is whole or has not happened, and of two at once one makes everything and the other answers with it.
+conversion is whole or has not happened, and of two of one lead at once one makes everything and the other answers with
+it. Two leads of a company without a domain of its own, converted in the same moment, make two accounts of one name:
+names are compared, and no commit proves that there is no other.
 
 The person keeps their id, their claims and their consents: the claim on an e-mail or phone goes on naming the lead,
 through which the person and their contact are found, and a further submission of theirs meets the archived lead
@@ -46,6 +48,7 @@ from revops.crm.policies.conversion import (
 )
 from revops.crm.policies.qualification import QualificationRules
 from revops.crm.ports import Roster
+from revops.crm.qualification import withdraw_nominations
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, person_key, with_contact
 from revops.kernel import (
     CallContext,
@@ -187,7 +190,8 @@ class ConvertLead:
     # -- the transaction -----------------------------------------------------------------------------------------
 
     def _compose(self, transaction: Transaction, proposal: Proposal, call: CallContext) -> tuple[Lead, Conversion]:
-        """Adds account, contact, link, deal, activity and the archived lead, in this order."""
+        """Adds account, contact, link, deal, activity and the archived lead, in this order, and takes back the task of
+        its nomination."""
         lead, now = proposal.lead, self._clock.now()
         deal_id, contact_id = self._ids.new("OPP"), self._ids.new("CON")
         account, made_primary = self._account(transaction, proposal, deal_id, now)
@@ -218,6 +222,7 @@ class ConvertLead:
             rescore_at=None,
         )
         LEADS.update(transaction, archived)
+        withdraw_nominations(self._table, transaction, lead, now)
         return archived, conversion
 
     def _account(

@@ -1,7 +1,7 @@
 """Undoing a conversion (LEAD-8): possible while nothing was built on it, in one transaction, and all of it or nothing.
 
 Nothing is deleted (CRM-1): what the conversion made is deactivated and leaves the lists and counts; the lead goes back
-to where it was, with its data as it is now. A later conversion starts anew.
+to where it was, with its data as it is now. A later conversion starts anew; a sequence that ended stays ended.
 """
 
 import random
@@ -19,6 +19,7 @@ from revops.crm.model import Account, Contact, Lead, LeadStatus, Opportunity
 from revops.crm.notes import notes_about
 from revops.crm.policies.conversion import Obstacle
 from revops.crm.ports import AccountUses
+from revops.crm.returning import give_back_to_lead
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, person_key, with_contact
 from revops.crm.tasks import TaskStatus, tasks_about
 from revops.kernel import CallContext, Clock, Refused, Unavailable, VersionConflict
@@ -144,6 +145,7 @@ class UndoConversion:
         made.on_deal.hold(transaction)
         self._give_up_contact(transaction, lead, made, now)
         self._give_up_account(transaction, lead, made, now)
+        give_back_to_lead(self._table, transaction, lead, made.account.id, now)
         restored = lead.revised(
             now,
             status=conversion.before.status,

@@ -4,9 +4,9 @@
 |---|---|---|
 | `engagement` | lead, event, ref | lead |
 
-The list on the lead is what scoring reads: the newest 50, because what is older has decayed. That the same event about
-the same thing counts once is proved by a claim in the same transaction, which no list has to remember and which stays:
-the repeat of an event that has long left the list still counts nothing.
+The list on the lead is what scoring and nurture read; `policies.engagement` says which events stand on it. That the
+same event about the same thing counts once is proved by a claim in the same transaction, which no list has to remember
+and which stays: the repeat of an event that has long left the list still counts nothing.
 """
 
 import random
@@ -15,12 +15,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from revops.crm.model import Engagement, LeadStatus
+from revops.crm.policies.engagement import kept
 from revops.crm.store import LEADS, standing_at
 from revops.kernel import CallContext, Clock, Invalid, Unavailable
 from revops.table import ConditionFailed, Contention, Table, attempts, begin, claim, claim_key, release
 
-MOST = 50
-"""Events that a lead keeps."""
 _ATTEMPTS = 20
 
 
@@ -55,7 +54,7 @@ class RecordEngagement:
         without a `ref`, Unavailable when the lead never rests."""
         value = _value(lead_id, event, ref)
         for _ in attempts(_ATTEMPTS, self._sleep, self._jitter):
-            if self._table.get(claim_key("engagement", value)) is not None:
+            if self.counted(lead_id, event, ref):
                 return False
             lead = standing_at(self._table, lead_id)
             if lead is None or lead.status is LeadStatus.CONVERTED:
@@ -64,8 +63,8 @@ class RecordEngagement:
             transaction = begin(call, now)
             claim(transaction, "engagement", value, lead.id)
             done = Engagement(event=event, at=min(at or now, now), ref=ref, minutes=minutes)
-            events = _newest((*lead.engagement, done))
-            if events != lead.engagement:  # else it is older than all that are kept
+            events = kept((*lead.engagement, done))
+            if events != lead.engagement:  # else it is the one that would go
                 LEADS.update(transaction, lead.revised(now, engagement=events, rescore_at=now))
             try:
                 self._table.commit(transaction)
@@ -73,6 +72,10 @@ class RecordEngagement:
                 continue
             return True
         raise Unavailable("this lead is being changed by many; try again shortly", retry_after=1)
+
+    def counted(self, lead_id: str, event: str, ref: str) -> bool:
+        """Whether it counted, by whatever call. Raises Invalid without a `ref`."""
+        return self._table.get(claim_key("engagement", _value(lead_id, event, ref))) is not None
 
     def take_back(
         self, lead_id: str, event: str, ref: str, call: CallContext, *, since: datetime | None = None
@@ -89,10 +92,10 @@ class RecordEngagement:
             if lead is None or not counted or any(since and done.at < since for done in counted):
                 return False
             now = self._clock.now()
-            kept = tuple(done for done in lead.engagement if done not in counted)
+            others = tuple(done for done in lead.engagement if done not in counted)
             transaction = begin(call, now)
             release(transaction, "engagement", value)
-            LEADS.update(transaction, lead.revised(now, engagement=kept, rescore_at=now))
+            LEADS.update(transaction, lead.revised(now, engagement=others, rescore_at=now))
             try:
                 self._table.commit(transaction)
             except (ConditionFailed, Contention):
@@ -108,8 +111,3 @@ def _value(lead_id: str, event: str, ref: str) -> str:
             "ref", "LEAD-3 engagement", "says what was done to", "the id of a message, a page, a meeting"
         )
     return f"{lead_id}|{event}|{ref}"
-
-
-def _newest(events: tuple[Engagement, ...]) -> tuple[Engagement, ...]:
-    """In the order in which they happened, the last of them."""
-    return tuple(sorted(events, key=lambda done: done.at)[-MOST:])

@@ -141,18 +141,23 @@ def _became(lead: Lead, conversion: Conversion) -> dict[str, str]:
 
 def _consent(change: Change, after: ConsentRecord) -> list[Event]:
     """One event per channel and purpose about which something else is in force than before; its id names them, since a
-    version may say several. A refusal that takes nothing back is none."""
+    version may say several. A refusal that takes nothing back is none, nor an older agreement in place of a newer one,
+    as when a merge is undone."""
     before = CONSENTS.load(change.before) if change.before else None
+    who = {"person_id": after.id, "lead_id": after.lead_id}
     spoken: list[ConsentGranted | ConsentWithdrawn] = []
     for said in after.in_force:
         stood = before.standing(said.channel, said.purpose) if before else None
-        who = {"person_id": after.id, "lead_id": after.lead_id}
-        if said.granted and said != stood:
+        stood = stood if stood is not None and stood.granted else None
+        if said.granted and (stood is None or (said != stood and said.at >= stood.at)):
             spoken.append(ConsentGranted(**who, channel=said.channel, purpose=said.purpose))
-        if not said.granted and stood is not None and stood.granted:
+        if not said.granted and stood is not None:
             spoken.append(ConsentWithdrawn(**who, channel=said.channel, purpose=said.purpose))
+    for stood in before.in_force if before else ():
+        if stood.granted and after.standing(stood.channel, stood.purpose) is None:
+            spoken.append(ConsentWithdrawn(**who, channel=stood.channel, purpose=stood.purpose))
     if after.do_not_disturb and not (before and before.do_not_disturb):
-        spoken.append(ConsentWithdrawn(person_id=after.id, lead_id=after.lead_id, channel="all", purpose="all"))
+        spoken.append(ConsentWithdrawn(**who, channel="all", purpose="all"))
     stamp = change.after.stamp if change.after else None
     return [
         event(

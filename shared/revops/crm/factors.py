@@ -76,7 +76,7 @@ class Qualification(_Value):
 
 class Nomination(_Value):
     """That a lead's score made it worth a look. `number` counts its nominations; one that is not `standing` has lapsed:
-    the score fell well below since, and may nominate again."""
+    the score fell well below since, or the lead was given up, and the score may nominate again."""
 
     at: AwareDatetime
     score: int

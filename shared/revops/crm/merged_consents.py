@@ -6,7 +6,7 @@ from typing import Any
 
 from revops.crm.consent import CONSENTS, SENDING, ConsentRecord
 from revops.crm.model import Lead
-from revops.crm.policies.merging import consents_together, refused_again, said_since
+from revops.crm.policies.merging import consents_together, refused_since
 from revops.kernel import Unavailable, parse_time
 from revops.table import ABSENT, Key, Table, Transaction
 
@@ -26,7 +26,7 @@ def join_consents(
     if mine is None and theirs is None:
         return _write(transaction, lead, None, _said(None), now)
     entries, quiet = consents_together(mine, theirs, now)
-    joined = {"joined": len(entries), "quiet_joined": quiet}
+    joined = {"joined": len(entries), "quiet_said": False}
     return _write(transaction, lead, mine, {"entries": entries, "do_not_disturb": quiet, **joined}, now)
 
 
@@ -38,22 +38,22 @@ def part_consents(
     result: ConsentRecord | None,
     now: datetime,
 ) -> tuple[ConsentRecord, ConsentRecord]:
-    """Each person has again what they said; `result` is what the two had said as one. What was said to the merged
-    person since stays with the survivor, except for an agreement over their own refusal; a refusal and the wish not to
-    be disturbed hold for both. Raises Unavailable as `join_consents`."""
+    """Each person has again what they had said; `result` is what the two had said as one. Of what was said since, a
+    refusal and the wish not to be disturbed hold for both, also where they were taken back, and an agreement for
+    neither: nobody knows whose it was. Raises Unavailable as `join_consents`."""
     (stands, had), (restored, theirs_had) = survivor, merged
     for each in (stands, restored):
         _require_quiet(table, transaction, each.person_id, now)
     mine, theirs = (CONSENTS.get(table, each.person_id) for each in (stands, restored))
-    since = said_since(mine.entries if mine else (), result.entries if result else ())
-    said_so = mine is not None and mine.do_not_disturb and not mine.quiet_joined
-    quiet = {"do_not_disturb": True, "quiet_joined": False} if said_so else {}
-    before, other = _said(had), _said(theirs_had)
-    again = {"entries": (*before["entries"], *since, *refused_again(had, since, now))}
-    both = {"entries": (*other["entries"], *(said for said in since if not said.granted))}
+    since = refused_since(mine.entries if mine else (), result.entries if result else ())
+    quiet = {"do_not_disturb": True, "quiet_said": True} if mine is not None and mine.quiet_said else {}
+
+    def again(said: dict[str, Any]) -> dict[str, Any]:
+        return said | {"entries": (*said["entries"], *since)} | quiet
+
     return (
-        _write(transaction, stands, mine, before | again | quiet, now),
-        _write(transaction, restored, theirs, other | both | quiet, now),
+        _write(transaction, stands, mine, again(_said(had)), now),
+        _write(transaction, restored, theirs, again(_said(theirs_had)), now),
     )
 
 
@@ -82,5 +82,5 @@ def _write(
 
 def _said(record: ConsentRecord | None) -> dict[str, Any]:
     if record is None:
-        return {"entries": (), "do_not_disturb": False, "joined": 0, "quiet_joined": False}
-    return {name: getattr(record, name) for name in ("entries", "do_not_disturb", "joined", "quiet_joined")}
+        return {"entries": (), "do_not_disturb": False, "joined": 0, "quiet_said": False}
+    return {name: getattr(record, name) for name in ("entries", "do_not_disturb", "joined", "quiet_said")}

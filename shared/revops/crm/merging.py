@@ -6,7 +6,7 @@
 
 Each way is one transaction under the versions of both leads, so of two merges of one lead one stands, and merging A
 into B while somebody merges B into A ends in one. The merged lead stays where it is with all it held: it leaves the
-lists and says where it went, and its submissions, tasks, activities and match entries are found through it. Its
+lists and says where it went, and its submissions, tasks, activities and match entries are found with the survivor. Its
 claims, its person's consents and its person's roles go to the survivor.
 """
 
@@ -296,7 +296,7 @@ def require_undoable(record: MergeRecord, survivor: Lead) -> None:
         )
     if survivor.merged_from[-1:] != (record.merged.id,):
         raise Refused("another lead was merged into the survivor since; undo the last merge first")
-    if survivor.conversion != record.result.conversion:
+    if survivor.conversion not in (None, record.result.conversion):
         raise Refused("the survivor was converted since; undo the conversion first")
 
 

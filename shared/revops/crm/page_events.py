@@ -43,10 +43,12 @@ class PageEventBatch(BaseModel):
 
 
 class PageOutcome(StrEnum):
-    """What became of one event of a batch."""
+    """What became of one event of a batch. An event of somebody whose lead is converted is `archived` and not counted,
+    unless it counted before."""
 
     COUNTED = "counted"
     REPEATED = "repeated"
+    ARCHIVED = "archived"
     UNKNOWN_PERSON = "unknown_person"
     UNKNOWN_EVENT = "unknown_event"
 
@@ -70,8 +72,10 @@ class RecordPageEvents:
         lead_id = event.lead_id or self._lead_of(event.email)
         if not lead_id or standing_at(self._table, lead_id) is None:
             return PageOutcome.UNKNOWN_PERSON
-        counted = self._record(lead_id, event.event, event.ref, call, event.at)
-        return PageOutcome.COUNTED if counted else PageOutcome.REPEATED
+        if self._record(lead_id, event.event, event.ref, call, event.at):
+            return PageOutcome.COUNTED
+        before = self._record.counted(lead_id, event.event, event.ref)
+        return PageOutcome.REPEATED if before else PageOutcome.ARCHIVED
 
     def _lead_of(self, email: str) -> str:
         canonical = canonical_email(email)

@@ -5,7 +5,9 @@ back, and nominating those whose score is high.
 |---|---|---|---|
 | change of a qualification | LEAD#<id> | QUALIFICATION#<lead version> | lead, newest first |
 
-The lead holds what stands; each change is a row of its own beside it, written in the transaction of the lead.
+The lead holds what stands; each change is a row of its own beside it, written in the transaction of the lead. The task
+of a nomination is withdrawn in the transaction that leaves nothing to do for it: an outcome, giving up, taking back,
+conversion, or a nomination that lapses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ from revops.crm.policies.qualification import (
     QualificationRules,
     Risk,
     answers_of,
+    lapsed,
     met_of,
     nominated,
     require_reason,
@@ -32,13 +35,26 @@ from revops.crm.policies.qualification import (
 )
 from revops.crm.store import LEADS
 from revops.crm.submission import ShortText
-from revops.crm.tasks import TASKS, Task, TaskPriority, task_of
+from revops.crm.tasks import TASKS, Task, TaskPriority, task_of, withdraw
 from revops.kernel import CallContext, Clock, Refused, Unavailable, VersionConflict, system_call
 from revops.settings import SettingsReader
-from revops.table import ABSENT, ConditionFailed, Contention, Query, Row, Table, begin, commit_update
+from revops.table import (
+    ABSENT,
+    ConditionFailed,
+    Contention,
+    Query,
+    Row,
+    Table,
+    Transaction,
+    begin,
+    commit_update,
+    present,
+)
 
 HISTORY = "QUALIFICATION"
 _ATTEMPTS = 10
+_MERGED = 50
+"""Merged leads whose tasks are looked for: each may be one more operation of a transaction, which takes a hundred."""
 _VERSION = Field(ge=1, description="The version that was read; another one stands → 409")
 
 
@@ -201,7 +217,7 @@ class QualifyLead:
             "status": target,
         }
         if target is LeadStatus.UNQUALIFIED:
-            changed["status_reason"] = _reason(target, given, call, now)
+            changed |= {"status_reason": _reason(target, given, call, now), "nomination": lapsed(lead.nomination)}
         entry = HistoryEntry(
             what="outcome",
             old=lead.qualification.outcome.outcome.value if lead.qualification and lead.qualification.outcome else "",
@@ -213,12 +229,12 @@ class QualifyLead:
         return self._write(lead, changed, [entry], call, now)
 
     def disqualify(self, lead_id: str, given: ClosingGiven, call: CallContext) -> Lead:
-        """Gives a lead up, with a reason. Raises as `decide`."""
+        """Gives a lead up, with a reason; its nomination lapses. Raises as `decide`."""
         return self._close(lead_id, LeadStatus.DISQUALIFIED, given, call)
 
     def recycle(self, lead_id: str, given: ClosingGiven, call: CallContext) -> Lead:
         """Takes an unqualified or disqualified lead back into nurture, with a reason. What was answered stays; the
-        outcome does not: it has to be qualified again. Raises as `decide`."""
+        outcome does not: it has to be qualified again, and its score may nominate it again. Raises as `decide`."""
         return self._close(lead_id, LeadStatus.RECYCLED, given, call)
 
     def _close(self, lead_id: str, target: LeadStatus, given: ClosingGiven, call: CallContext) -> Lead:
@@ -227,7 +243,11 @@ class QualifyLead:
         require_move(lead, target, None)
         recycled = target is LeadStatus.RECYCLED
         require_reason(given.reason, rules.recycle_reasons if recycled else rules.closing_reasons)
-        changed: dict[str, Any] = {"status": target, "status_reason": _reason(target, given, call, now)}
+        changed: dict[str, Any] = {
+            "status": target,
+            "status_reason": _reason(target, given, call, now),
+            "nomination": lapsed(lead.nomination),
+        }
         if recycled:
             changed |= {"rescore_at": now}
             if lead.qualification is not None:
@@ -255,11 +275,18 @@ class QualifyLead:
         self, lead: Lead, changes: Mapping[str, Any], entries: Sequence[HistoryEntry], call: CallContext, now: datetime
     ) -> Lead:
         changed = lead.revised(now, **changes)
-        transaction = begin(call, now)
-        LEADS.update(transaction, changed)
-        transaction.put(_history_row(changed, entries), ABSENT)
-        commit_update(self._table, transaction, LEADS, changed)
-        return changed
+        for _ in range(_ATTEMPTS):
+            transaction = begin(call, now)
+            LEADS.update(transaction, changed)
+            transaction.put(_history_row(changed, entries), ABSENT)
+            if "status" in changes:  # decided: nobody has to be told to look at it any more
+                withdraw_nominations(self._table, transaction, lead, now)
+            try:
+                commit_update(self._table, transaction, LEADS, changed)
+            except ConditionFailed:
+                continue  # not the lead: a task of its nomination changed meanwhile, so it is looked at again
+            return changed
+        raise Unavailable("the tasks about this lead keep changing; try again shortly", retry_after=1)
 
 
 def _reason(target: LeadStatus, given: OutcomeGiven | ClosingGiven, call: CallContext, now: datetime) -> StatusReason:
@@ -286,7 +313,7 @@ class NominateLead:
 
     Level-triggered: it looks at the lead as it is now, whatever event told it to, so that events that are lost, late or
     repeated change nothing. The lead and the task are one transaction, and the task's id follows from the number of
-    the nomination."""
+    the nomination. A nomination that lapses takes its task back, whoever has it by then; what is done stays done."""
 
     def __init__(self, table: Table, clock: Clock, settings: SettingsReader) -> None:
         self._table = table
@@ -308,6 +335,7 @@ class NominateLead:
             transaction = begin(system_call("nominate_lead", causation_id), now)
             changed = lead.revised(now, nomination=after)
             LEADS.update(transaction, changed)
+            withdraw_nominations(self._table, transaction, lead, now)
             if after.standing:
                 TASKS.create(transaction, _follow_up(changed, rules, now))
             try:
@@ -318,11 +346,23 @@ class NominateLead:
         raise Unavailable("this lead keeps changing; try again shortly", retry_after=1)
 
 
+def withdraw_nominations(table: Table, transaction: Transaction, lead: Lead, now: datetime) -> None:
+    """Cancels the open tasks of the nominations of a lead and of those that were merged into it."""
+    keys = [LEADS.key(each) for each in lead.merged_from[-_MERGED:]]
+    gone = LEADS.load_all(present(table.get_many(keys))) if keys else []
+    for each in (lead, *gone):
+        if each.nomination is not None:
+            withdraw(table, transaction, _origin(each), now)
+
+
+def _origin(lead: Lead) -> str:
+    return f"nomination:{lead.id}:{lead.nomination.number if lead.nomination else 0}"
+
+
 def _follow_up(lead: Lead, rules: QualificationRules, now: datetime) -> Task:
-    origin = f"nomination:{lead.id}:{lead.nomination.number if lead.nomination else 0}"
     due = now + timedelta(hours=rules.follow_up_within_hours)
     return task_of(
-        origin,
+        _origin(lead),
         now,
         title=f"Qualify: score {lead.score}",
         about=lead.id,

@@ -11,6 +11,7 @@ from revops.crm.countries import country_code
 from revops.crm.free_mail import FREE_MAIL
 from revops.crm.model import Channel, Engagement, Lead
 from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, fold, tidy
+from revops.crm.policies.engagement import kept
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
 from revops.crm.store import Submission, add_match_entries, remove_match_entries, vacant_keys
@@ -24,7 +25,6 @@ COPIED = (
 )  # fmt: skip
 """Fields of a submission that stand on the lead as they came."""
 
-_MAX_ENGAGEMENT = 50
 _ON_TIMELINE = (Channel.EMAIL,)
 """Channels whose metadata is what the timeline shows of each message anyway."""
 
@@ -175,7 +175,7 @@ def news(reading: Reading, lead: Lead, now: datetime, *, said_more: bool) -> dic
     if custom:
         changes["custom_fields"] = {**lead.custom_fields, **custom}
     if (changes or said_more) and reading.submission.channel == "form":
-        changes["engagement"] = (*lead.engagement, Engagement(event="form", at=now))[-_MAX_ENGAGEMENT:]
+        changes["engagement"] = kept((*lead.engagement, Engagement(event="form", at=now)))
     if changes:
         changes |= validity(lead, changes) | {"rescore_at": now}
     beside = _beside(reading.submission, lead)

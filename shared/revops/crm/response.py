@@ -20,7 +20,7 @@ from revops.access.directory import manager_over
 from revops.crm.model import Lead, LeadStatus, ResponseTarget
 from revops.crm.policies.assignment import UNASSIGNED
 from revops.crm.store import LEADS
-from revops.crm.tasks import TASKS, Task, TaskPriority, task_id
+from revops.crm.tasks import TASKS, Task, TaskPriority, task_id, withdraw
 from revops.kernel import CallContext, Clock, system_call
 from revops.table import (
     ANYTHING,
@@ -136,6 +136,12 @@ class EscalateMissed:
                 origin=_origin(lead.id, target),
             ),
         )
+
+
+def withdraw_escalation(table: Table, transaction: Transaction, lead: Lead, now: datetime) -> None:
+    """Cancels the open task of a target that was missed: somebody else is to be in touch by another time."""
+    if lead.response is not None:
+        withdraw(table, transaction, _origin(lead.id, lead.response), now)
 
 
 def escalation_task(lead_id: str, target: ResponseTarget) -> str:

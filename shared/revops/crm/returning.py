@@ -8,10 +8,16 @@ from datetime import datetime, timedelta
 
 from revops.crm.model import Lead
 from revops.crm.store import ACCOUNTS
-from revops.crm.tasks import TaskPriority, add_once, task_of
-from revops.table import Table, Transaction
+from revops.crm.tasks import TASKS, TaskPriority, TaskStatus, add_once, open_tasks_about, task_of
+from revops.table import Table, Transaction, present
 
 _ANSWER_WITHIN = timedelta(days=1)
+_MOST = 20
+"""Days of which the tasks go back with a lead; a transaction holds no more than a hundred changes."""
+
+
+def _origin(lead: Lead) -> str:
+    return f"asks-again:{lead.id}:"
 
 
 def tell_account_owner(table: Table, transaction: Transaction, lead: Lead, channel: str, now: datetime) -> None:
@@ -21,7 +27,7 @@ def tell_account_owner(table: Table, transaction: Transaction, lead: Lead, chann
     if account is None:
         return
     task = task_of(
-        f"asks-again:{lead.id}:{now.date().isoformat()}",
+        f"{_origin(lead)}{account.id}:{now.date().isoformat()}",
         now,
         title="A customer contact asks again",
         about=account.id,
@@ -31,3 +37,14 @@ def tell_account_owner(table: Table, transaction: Transaction, lead: Lead, chann
         details=f"By {channel}; the submission stands under lead {lead.id}.",
     )
     add_once(table, transaction, task)
+
+
+def give_back_to_lead(table: Table, transaction: Transaction, lead: Lead, account_id: str, now: datetime) -> None:
+    """Adds that what the person asked for as a contact, and nobody has answered yet, is the lead's owner's to answer:
+    they are a lead again. What is asked in this moment may be missed, and stays with the account."""
+    tasks = TASKS.load_all(present(table.get_many(open_tasks_about(table, account_id))))
+    asked = [task for task in tasks if task.status is TaskStatus.OPEN and task.origin.startswith(_origin(lead))]
+    theirs = {"owner_id": lead.owner_id, "assignee_id": lead.assignee_id or lead.owner_id, "stays": False}
+    for task in asked[:_MOST]:
+        told = {"remind_at": task.remind_at or task.due_at, "reminded_at": None}
+        TASKS.update(transaction, task.revised(now, related_to=lead.id, **theirs, **told))

@@ -3,11 +3,12 @@
 About a lead they are readable to whoever may read the lead. About an account, a contact or a deal they are readable
 to whoever may read that and has the right to activities at its owner. To write, one also needs the right to change
 the record itself or to write activities at its owner: so an SDR, who only views activities, works on the own leads,
-and Support, who only views leads, notes what was said with anybody's.
+and Support, who only views leads, notes what was said with anybody's. What stands about a merged lead is about the one
+that it is now, for whoever has that one.
 """
 
 from revops.access import Policy, Resource
-from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES
+from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, standing_at
 from revops.kernel import Forbidden, Invalid, NotFound, Principal, id_prefix
 from revops.table import Table
 
@@ -19,7 +20,10 @@ def record(table: Table, about: str) -> Record:
     """What a task or an activity is about. Raises NotFound, and Invalid for an id of nothing one can write about."""
     match id_prefix(about):
         case "LEAD":
-            return Resource.LEADS, LEADS.require(table, about).owner_id
+            lead = standing_at(table, about)
+            if lead is None:
+                raise NotFound("lead", about)
+            return Resource.LEADS, lead.owner_id
         case "ACC":
             return Resource.ACCOUNTS, ACCOUNTS.require(table, about).owner_id
         case "OPP":
@@ -38,6 +42,18 @@ class RecordScope:
     def __init__(self, table: Table, policy: Policy) -> None:
         self._table = table
         self._policy = policy
+
+    def owner(self, about: str) -> str:
+        """Whose a record is; an empty text for what is not there."""
+        try:
+            return record(self._table, about)[1]
+        except (NotFound, Invalid):
+            return ""
+
+    def with_merged(self, about: str) -> tuple[str, ...]:
+        """A record that is there; for a lead also those that were merged into it."""
+        merged = LEADS.require(self._table, about).merged_from if id_prefix(about) == "LEAD" else ()
+        return (about, *merged)
 
     def reads(self, principal: Principal, about: str) -> bool:
         """Whether what stands about a record may be read; what is not there may not."""

@@ -13,7 +13,7 @@ from revops.crm.normalise import canonical_email
 from revops.crm.policies.custom_fields import MAX_FIELDS, CustomFields, CustomValue, Given, read_custom_fields
 from revops.crm.policies.lead_moves import require_move, require_typed, require_workable
 from revops.crm.reading import move_identity, other_holders, validity
-from revops.crm.store import LEADS, OPEN_STATUSES, LeadList
+from revops.crm.store import LEADS, OPEN_STATUSES, LeadList, standing
 from revops.crm.submission import ShortText
 from revops.kernel import CallContext, Clock, Conflict, Forbidden, Invalid, VersionConflict
 from revops.settings import SettingsReader
@@ -96,9 +96,12 @@ class ReadLeads:
         self._cursors = cursors
 
     def one(self, lead_id: str, call: CallContext) -> Lead:
-        """Raises NotFound for what is not there or not for this caller."""
+        """A lead; a merged one also for who may read the one that it is now, to whom its tasks and activities went.
+        Raises NotFound for what is not there or not for this caller."""
         lead = LEADS.require(self._table, lead_id)
-        self._policy.require_read(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
+        now = standing(self._table, lead)
+        if now is None or not self._policy.reads(call.principal, Resource.LEADS, now.owner_id):
+            self._policy.require_read(call.principal, Resource.LEADS, lead.owner_id, f"lead {lead_id}")
         return lead
 
     def consents(self, lead: Lead) -> ConsentRecord | None:

@@ -16,9 +16,10 @@ class TasksFollowLead:
     """Brings the open tasks about a lead, and about those that were merged into it, to its owner as it is now, in
     whatever order and however often it is told to.
 
-    What the former owner was to do becomes the new owner's to do, who is told when it is due, also if the former owner
-    was told before. What somebody else was to do, as a manager what was escalated to them, stays theirs, also when the
-    lead is theirs for a while. While nobody owns the lead, everything stays where it is.
+    What the former owner was to do, or nobody was, becomes the new owner's to do, who is told when it is due, also if
+    the former owner was told before. What somebody else was to do, as a manager what was escalated to them, stays
+    theirs, also when the lead is theirs for a while; except for who was given a task before they were given the lead,
+    which nobody had until then.
     """
 
     def __init__(self, table: Table, clock: Clock) -> None:
@@ -52,7 +53,7 @@ class TasksFollowLead:
             if task is None or task.status is not TaskStatus.OPEN:
                 return False
             lead = standing_at(self._table, task.related_to)
-            if lead is None or lead.owner_id in (task.owner_id, UNASSIGNED):
+            if lead is None or lead.owner_id == task.owner_id:
                 return False
             now = self._clock.now()
             transaction = begin(call, now)
@@ -60,7 +61,7 @@ class TasksFollowLead:
             transaction.check(LEADS.key(lead.id), lead.version)  # handed back meanwhile, the task is where it belongs
             try:
                 self._table.commit(transaction)
-            except ConditionFailed:
+            except (ConditionFailed, Contention):
                 continue
             return True
         return None
@@ -68,8 +69,9 @@ class TasksFollowLead:
 
 def _handed(task: Task, lead: Lead) -> dict[str, Any]:
     handed: dict[str, Any] = {"owner_id": lead.owner_id}
-    if task.assignee_id != task.owner_id:
-        return handed | {"stays": True}
+    if task.assignee_id not in (task.owner_id, UNASSIGNED):
+        first = task.owner_id == UNASSIGNED and task.assignee_id == lead.owner_id
+        return handed | {"stays": task.stays or not first}
     if not task.stays:
         handed["assignee_id"] = lead.assignee_id or lead.owner_id
         handed |= {"remind_at": task.remind_at or task.due_at, "reminded_at": None}

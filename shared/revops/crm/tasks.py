@@ -237,10 +237,10 @@ class TaskQuery:
     limit: int = 25
     cursor: str = ""
 
-    def partitions(self, people: Iterable[str]) -> dict[str, Query]:
-        """Name → query of each partition that the list merges."""
+    def partitions(self, people: Iterable[str], records: Iterable[str]) -> dict[str, Query]:
+        """Name → query of each partition that the list merges: of people, or of the records it is about."""
         if self.about:
-            return {"about": Query(pk=f"TASKS#{self.about}", index="gsi1")}
+            return {record: Query(pk=f"TASKS#{record}", index="gsi1") for record in records}
         statuses = (self.status,) if self.status else tuple(TaskStatus)
         return {
             f"{person}/{status}": Query(pk=f"TASKS#ASSIGNEE#{person}#{status}", index="gsi2")
@@ -279,16 +279,18 @@ class ReadTasks:
     def list(self, query: TaskQuery, call: CallContext) -> TaskPage:
         """A page. Raises NotFound for a record that the caller may not read, Invalid for a status with `about`."""
         people = {call.principal.id}
+        records: tuple[str, ...] = ()
         if query.about:
             if query.status is not None:
                 raise Invalid.field("status", "closed-filters", "goes with scope=mine or team", "no status with about")
             self._scope.require_read(call.principal, query.about)
+            records = self._scope.with_merged(query.about)
         elif query.scope == "team":
             people |= call.principal.members
         said = f"tasks/{query.scope}/{query.about}/{query.status or ''}"
         binding = {"who": call.principal.id, "list": said}
         positions = self._cursors().open(query.cursor, binding) if query.cursor else {}
-        partitions = query.partitions(people)
+        partitions = query.partitions(people, records)
         rows, after = merge_pages(self._table, partitions, positions, query.limit, query.rank)
         tasks = TASKS.load_all(present(self._table.get_many([row.key for row in rows], consistent=False)))
         return TaskPage(tasks, self._cursors().sign(after, binding) if after else "")
@@ -338,7 +340,8 @@ class ChangeTasks:
         if not wanted:
             return task
         if "assignee_id" in wanted:
-            wanted |= {"assignee_id": self._assignee(wanted["assignee_id"]), "stays": False}
+            owner_id = self._scope.owner(task.related_to) or task.owner_id
+            wanted |= {"assignee_id": self._assignee(wanted["assignee_id"]), "owner_id": owner_id, "stays": False}
         reminded = task.remind_at is not None or task.reminded_at is not None
         if "due_at" in wanted and "remind_at" not in wanted and reminded:
             wanted["remind_at"] = wanted["due_at"]  # put off, it is due again: also when the assignee was told before

@@ -6,6 +6,7 @@ carries the steps as they stood when it began, so a change of the rules never mo
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -69,8 +70,15 @@ class Step(Part):
 
 
 class Sequence(Part):
-    """An ordered set of steps. `again` lets somebody who has been through it begin anew. `closes_after` ends what still
-    waits for an engagement that never came. A lead whose status leaves `statuses` leaves the sequence."""
+    """An ordered set of steps. `again` lets somebody who has been through it begin anew.
+
+    `closes_after` is how long its steps wait for an engagement. A step that still waits for one then is skipped, and so
+    is each that counts from the end of such a step. A step whose time is known comes at its time, however late, and
+    those that count from it come after it: who clicks the last mail on the 28th day gets both WhatsApp follow-ups.
+
+    A lead whose status leaves `statuses` leaves the sequence for good: a status that comes back, as by the undoing of
+    a conversion, does not bring the steps back.
+    """
 
     active: bool = True
     triggers: tuple[Trigger, ...]
@@ -177,9 +185,10 @@ class Enrolment(Entity):
         """When somebody has to look at it again."""
         if not self.active:
             return self.sending.not_before if self.sending else None
-        times = [self.closes_at]
-        times += [when for step in self.steps if (when := moment(step)) is not None]
-        return min(times)
+        times = [when for step in self.steps if (when := moment(step)) is not None]
+        if in_suspense(self.steps):
+            times.append(self.closes_at)
+        return min(times, default=None)
 
 
 def moment(step: StepRecord) -> datetime | None:
@@ -191,6 +200,19 @@ def moment(step: StepRecord) -> datetime | None:
     if step.due_at is None:
         return None
     return max(step.due_at, step.not_before) if step.not_before else step.due_at
+
+
+def in_suspense(steps: Iterable[StepRecord]) -> frozenset[str]:
+    """The names of the steps for which nobody knows whether they will ever come: those that wait for an engagement, and
+    those that count from the end of one that does. A step that counts from one with a known time is none of them."""
+    found: set[str] = set()
+    before: dict[StepChannel, str] = {}
+    for step in steps:
+        follows = step.of is Anchor.PREVIOUS and before.get(step.channel) not in found
+        if step.status is StepStatus.WAITING and step.due_at is None and not follows:
+            found.add(step.name)
+        before[step.channel] = step.name
+    return frozenset(found)
 
 
 class Message(Entity):

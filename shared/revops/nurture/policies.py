@@ -3,7 +3,7 @@
 Nothing here sends. Every answer is a reason in words, kept on the step or the enrolment and shown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar
 
@@ -23,6 +23,7 @@ from revops.nurture.model import (
     StepChannel,
     StepRecord,
     StepStatus,
+    in_suspense,
     moment,
 )
 from revops.nurture.zones import QuietHours, ZoneName, next_decent, zones_of
@@ -162,9 +163,13 @@ def with_steps(enrolment: Enrolment, steps: Iterable[StepRecord], now: datetime)
     return enrolment.revised(now, **changes)
 
 
-def closed(enrolment: Enrolment, now: datetime) -> Enrolment:
-    """The next version after its time: what still waits is skipped. What is on its way is waited for."""
-    return with_steps(enrolment, _skipped(enrolment.steps, "what it waited for did not happen in time", now), now)
+def closed(enrolment: Enrolment, steps: Sequence[StepRecord], now: datetime) -> tuple[StepRecord, ...]:
+    """The steps, once the enrolment's time to wait is over without those that wait for an engagement or for a step that
+    does. What has a time, or is on its way, is left to come."""
+    if now < enrolment.closes_at:
+        return tuple(steps)
+    late = in_suspense(steps)
+    return _skipped(steps, "what it waited for did not happen in time", now, late)
 
 
 def ended(enrolment: Enrolment, reason: str, by: str, now: datetime) -> Enrolment:
@@ -175,7 +180,7 @@ def ended(enrolment: Enrolment, reason: str, by: str, now: datetime) -> Enrolmen
         ended_at=now,
         ended_because=reason,
         ended_by=by,
-        steps=_skipped(enrolment.steps, reason, now),
+        steps=_skipped(enrolment.steps, reason, now, {step.name for step in enrolment.steps}),
     )
 
 
@@ -185,9 +190,13 @@ def next_step(steps: Sequence[StepRecord], now: datetime) -> StepRecord | None:
     return steps[min(due)[1]] if due else None
 
 
-def _skipped(steps: Iterable[StepRecord], reason: str, now: datetime) -> tuple[StepRecord, ...]:
+def _skipped(steps: Iterable[StepRecord], reason: str, now: datetime, which: Container[str]) -> tuple[StepRecord, ...]:
+    """The steps, with those of the names that wait skipped."""
     skipped = {"status": StepStatus.SKIPPED, "reason": reason, "at": now}
-    return tuple(step.model_copy(update=skipped) if step.status is StepStatus.WAITING else step for step in steps)
+    return tuple(
+        step.model_copy(update=skipped) if step.status is StepStatus.WAITING and step.name in which else step
+        for step in steps
+    )
 
 
 def _chained(steps: Iterable[StepRecord]) -> tuple[StepRecord, ...]:

@@ -117,9 +117,8 @@ class RunNurture:
             return False
         steps = planned(enrolment, lead, rules, now)
         if next_step(steps, now) is None:
-            if now >= enrolment.closes_at:
-                self._save(closed(enrolment, now), run)
-            elif steps != enrolment.steps:
+            steps = closed(enrolment, steps, now)
+            if steps != enrolment.steps:
                 self._save(with_steps(enrolment, steps, now), run)
             return False
         step = next_step([each for each in steps if run.paused.get(each.channel, now) <= now], now)

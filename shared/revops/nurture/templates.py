@@ -7,16 +7,16 @@ loses every control character, so that none can start a line of a header (S15). 
 
 import html
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, model_validator
 
 from revops.crm.model import Lead
-from revops.crm.normalise import tidy
+from revops.crm.normalise import canonical_email, tidy
 from revops.kernel import Invalid
 from revops.nurture import defaults
 from revops.nurture.model import Name, Part
@@ -42,10 +42,14 @@ FIELDS = frozenset(
 SUBJECT = 200
 _PLACEHOLDER = re.compile(r"\{\{\s*([a-z_]+)\s*(?:\|([^{}]*))?\}\}")
 _BRACES = re.compile(r"\{\{|\}\}")
-_HREF = re.compile(r"(<a\b[^>]*?\bhref\s*=\s*)([\"'])(.*?)\2", re.I | re.S)
+_ANCHOR = re.compile(r"<a\b(?:[^>]*?\bhref\s*=\s*([\"'])(?P<target>.*?)\1|[^>]*)", re.I | re.S)
+"""A link up to the end of its target; one without a target as a whole, so that no text is looked through twice."""
 _ADDRESS = re.compile(r"https?://(?:\{\{[^{}]*\}\}|[^\s<>\"{}])+", re.I)
-_LINK = re.compile(r"://|\bwww\.|@|[\w-]\.[a-z]{2,}[/:?#]", re.I)
-_SITE = re.compile(r"[\w-]\.[a-z]{2,}", re.I)
+_LINK = re.compile(r"://|\bwww\.|@|\d(?:\.\d{1,3}){3}", re.I)
+_SITE = re.compile(r"[^\s.]\.[^\W\d_]{2}")
+"""The name of a site in any script: a dot between a sign and two letters, with no space around it. Mail programs know
+the endings there are; which of them know which is not kept up with here, so `Node.js` counts as one too."""
+_NO_CHARACTER = re.compile(r"&#x?[0-9a-f]{20}", re.I)
 _ACTIVE = re.compile(r"<\s*(script|iframe|object|embed|form)\b|\bon\w+\s*=|javascript:", re.I)
 
 
@@ -68,6 +72,8 @@ def _one_line(text: str) -> str:
 def _passive(text: str) -> str:
     if _ACTIVE.search(text):
         raise ValueError("a mail carries no script, form or frame")
+    if _NO_CHARACTER.search(text):
+        raise ValueError("a character reference with more digits than any character has")
     return _checked(text)
 
 
@@ -164,11 +170,17 @@ class Recipient:
     @classmethod
     def of(cls, lead: Lead, message_id: str, to: str, templates: NurtureTemplates) -> Self:
         """A lead as a recipient: each value on one line, without control characters. What would lead elsewhere counts
-        as not said: anybody can fill in the form with another's address and a link for a name."""
+        as not said: anybody can fill in the form with another's address and a link for a name. Only a company may be
+        called after a site, that of the lead's own mail address; in a message to a phone not even so, because whoever
+        named the phone may have made up the address."""
         said = {name: getattr(lead, name) for name in FIELDS if name in Lead.model_fields}
         said["full_name"] = f"{lead.first_name} {lead.last_name}"
         values = {name: tidy(str(value)) for name, value in said.items()}
-        values = {name: "" if _leads_away(name, value) else value for name, value in values.items()}
+        home = "" if to.startswith("+") else lead.email
+        values = {
+            name: "" if _leads_away(value) and not (name == "company" and _own_site(value, home)) else value
+            for name, value in values.items()
+        }
         values |= {
             "sender_name": tidy(templates.sender_name),
             "sender_address": tidy(templates.sender_address),
@@ -177,9 +189,18 @@ class Recipient:
         return cls(lead.id, lead.person_id, message_id, to, values)
 
 
-def _leads_away(name: str, value: str) -> bool:
-    """Whether mail programs would make a link of a value. A company may be called after its site, a person not."""
-    return bool(_LINK.search(value) or (name.endswith("_name") and _SITE.search(value)))
+def _leads_away(value: str) -> bool:
+    """Whether a mail program could make a link of a tidy value. Signs that only go with a letter are looked past: an
+    ending such as that of India is written with them, and one that is not seen can stand in any."""
+    letters = "".join(char for char in value if unicodedata.category(char) not in ("Mn", "Mc", "Me", "Cf"))
+    return bool(_LINK.search(letters) or _SITE.search(letters))
+
+
+def _own_site(company: str, email: str) -> bool:
+    """Whether a company is called after the domain of an address, with `www.` or without, in any script."""
+    address = canonical_email(email) if email.strip() else None
+    there = canonical_email(f"info@{company.casefold().removeprefix('www.')}")
+    return address is not None and there is not None and address.domain == there.domain
 
 
 def write_mail(
@@ -238,11 +259,13 @@ def _html(template: str, values: Mapping[str, str], click: Callable[[str], str])
     def escaped(found: re.Match[str]) -> str:
         return html.escape(_value(found, values))
 
-    for link in _HREF.finditer(template):
-        written.append(_PLACEHOLDER.sub(escaped, template[place : link.start()]))
-        target = _target(html.unescape(link[3]), values, click)
-        written.append(f"{link[1]}{link[2]}{html.escape(target)}{link[2]}")
-        place = link.end()
+    for link in _ANCHOR.finditer(template):
+        if link["target"] is None:
+            continue
+        begins, ends = link.span("target")
+        written.append(_PLACEHOLDER.sub(escaped, template[place:begins]))
+        written.append(html.escape(_target(html.unescape(link["target"]), values, click)))
+        place = ends
     written.append(_PLACEHOLDER.sub(escaped, template[place:]))
     return "".join(written)
 
@@ -283,18 +306,25 @@ _BLOCKS = frozenset(
     {"p", "div", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "br", "hr"}
 )
 _UNSEEN = frozenset({"head", "style", "title"})
+_MARKUP = re.compile(
+    r"""<!--(?:.*?-->|.*)|<[!?][^<>]*>
+    |<(?P<end>/?)(?P<tag>[a-z][a-z0-9:-]*+)(?P<said>(?:[^<>"']|"[^"<]*"|'[^'<]*')*+|[^<>]*)>""",
+    re.I | re.S | re.X,
+)
+"""A comment, a declaration or a tag. A tag ends before the next one begins, and a comment that is never closed at the
+end of the page, so that no text is looked through twice, as the library's parser does with tags that do not end."""
+_REFERENCE = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.I)
 
 
-class _Reader(HTMLParser):
-    """Collects the text of a page; a link is written out behind its words."""
+class _Reader:
+    """Collects the text of a page; a link is written out behind its words. A link ends where the next one begins."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
         self._hidden = 0
-        self._targets: list[tuple[str, int]] = []
+        self._link: tuple[str, int] | None = None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def begins(self, tag: str, said: str) -> None:
         if tag in _UNSEEN:
             self._hidden += 1
         elif tag == "li":
@@ -302,28 +332,43 @@ class _Reader(HTMLParser):
         elif tag in _BLOCKS:
             self.parts.append("\n" if tag in ("br", "tr") else "\n\n")
         elif tag == "a":
-            self._targets.append((dict(attrs).get("href") or "", len(self.parts)))
+            self._written_out()
+            found = _REFERENCE.search(said)
+            target = html.unescape(found[1] or found[2] or found[3] or "") if found else ""
+            self._link = (target, len(self.parts))
 
-    def handle_endtag(self, tag: str) -> None:
+    def ends(self, tag: str) -> None:
         if tag in _UNSEEN:
             self._hidden = max(0, self._hidden - 1)
         elif tag in _BLOCKS and tag != "br":
             self.parts.append("\n" if tag == "tr" else "\n\n")
-        elif tag == "a" and self._targets:
-            target, place = self._targets.pop()
-            label = "".join(self.parts[place:]).strip()
-            if target and target != label:
-                self.parts.append(f": {target}" if label else target)
+        elif tag == "a":
+            self._written_out()
 
-    def handle_data(self, data: str) -> None:
+    def reads(self, text: str) -> None:
         if not self._hidden:
-            self.parts.append(re.sub(r"\s+", " ", data))
+            self.parts.append(re.sub(r"\s+", " ", html.unescape(text)))
+
+    def _written_out(self) -> None:
+        if self._link is None:
+            return
+        (target, place), self._link = self._link, None
+        label = "".join(self.parts[place:]).strip()
+        if target and target != label:
+            self.parts.append(f": {target}" if label else target)
 
 
 def plain_text(page: str) -> str:
     """The text of an HTML page or fragment, with its links written out."""
-    reader = _Reader()
-    reader.feed(page)
-    reader.close()
+    reader, place = _Reader(), 0
+    for markup in _MARKUP.finditer(page):
+        reader.reads(page[place : markup.start()])
+        place = markup.end()
+        if markup["end"]:
+            reader.ends(markup["tag"].lower())
+        elif markup["tag"]:
+            reader.begins(markup["tag"].lower(), markup["said"])
+    reader.reads(page[place:])
+    reader.ends("a")
     lines = (line.strip() for line in "".join(reader.parts).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -8,14 +8,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from revops.scoring.features import company_people, folded
-from revops.scoring.learned import MOST, LearnedModel
+from revops.scoring.learned import LearnedModel
 from revops.scoring.model import Points, ScoreCard
 from revops.scoring.policies import LeadFacts, Rules, score_lead
 
 
 class ScoreLine(BaseModel):
     """Points for one reason. The lines of an explanation sum to the score. `part` is fit, engagement, learned or clamp;
-    `at_most` bounds the points either way (0: no bound of its own)."""
+    `at_most` bounds the points either way. It is 0 for a line without a bound of its own: the clamp, and a field of the
+    learned term, which is bounded as a whole (−20 to +20)."""
 
     model_config = ConfigDict(defer_build=True, frozen=True)
 
@@ -81,7 +82,7 @@ def _line(part: Points) -> ScoreLine:
 
 def _learned(facts: LeadFacts, model: LearnedModel) -> list[ScoreLine]:
     return [
-        ScoreLine(part="learned", factor=field, value=value or "not known", points=points, at_most=MOST)
+        ScoreLine(part="learned", factor=field, value=value or "not known", points=points, at_most=0)
         for field, value, points in model.shares(facts.origin)
     ]
 

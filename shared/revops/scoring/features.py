@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from revops.kernel.quantities import Vocabulary, read_quantity
+
 
 @lru_cache(maxsize=4096)
 def folded(text: str) -> str:
@@ -18,14 +20,33 @@ def folded(text: str) -> str:
     return re.sub(r"\s*[–—-]\s*", "-", text.strip().casefold())
 
 
+_COUNTED = (
+    "employees employee people persons person staff team fte ftes headcount heads members worldwide globally total "
+    "mitarbeiter mitarbeitende mitarbeiterinnen ma personen leute beschäftigte angestellte weltweit "
+    "employés salariés personnes collaborateurs empleados personas dipendenti funcionários"
+)
+_COMPANY = Vocabulary(
+    before=frozenset(("size", "company size", "team of", "staff of")),
+    either=frozenset((*_COUNTED.split(), "in total")),
+)
+_UPPER = (
+    "<=", "<", "≤", "under", "below", "less than", "fewer than", "up to", "at most", "max", "unter", "bis zu", "bis",
+)  # fmt: skip
+_LOST_DASH = re.compile(r"\d\s(?!000)\d")
+
+
 @lru_cache(maxsize=4096)
 def company_people(text: str) -> int | None:
-    """The lower end of a size such as `50–100 Employees` or `1,000+`; None when it holds no number."""
-    found = re.search(r"\d[\d.,' ]*", text)
-    if not found:
+    """The lower end of a size such as `50–100 Employees`, `1K-5K` or `1,000+`; 1 of one that has an upper end alone, as
+    `<10`; None when it holds no number or one that is not surely understood."""
+    said = folded(text)
+    upper = next((word for word in _UPPER if said.startswith(word)), "")
+    if _LOST_DASH.search(said):  # "51 200" is as likely a range that lost its dash
         return None
-    digits = re.sub(r"\D", "", found.group())
-    return int(digits[:9])
+    least = read_quantity(said.removeprefix(upper), _COMPANY).least
+    if least is None or least != int(least):
+        return None
+    return min(int(least), 1 if upper else 999_999_999)
 
 
 _BANDS = (1000, 250, 50, 10, 1)
@@ -33,9 +54,22 @@ _LEVELS = (
     ("chief", r"chief|c[etfoimp]o|ciso|founder|owner|president|partner|gesch[aä]ftsf[uü]hrer\w*|inhaber\w*|pdg"),
     ("head", r"vp|vice|svp|evp|head|director\w*|directeur|directrice|direktor\w*|\w*leiter(?:in)?|chef"),
     ("manager", r"manager\w*|lead|supervisor|responsable"),
-    ("junior", r"intern|\w*student\w*|trainee|praktikant\w*|assistant|assistenz"),
+    ("junior", r"intern|\w*student\w*|trainee|praktikant\w*|assistant|assistenz|assistent(?:in)?"),
 )  # fmt: skip
 _LEVEL_WORDS = tuple((level, re.compile(rf"\b(?:{words})\b")) for level, words in _LEVELS)
+_VICE = re.compile(r"\bvice presidents?\b")
+_OWNS_NO_COMPANY = re.compile(
+    r"\b(?:product|process|project|system|service|data|risk|control|application|app|platform|feature|asset|account"
+    r"|budget|content|domain|technical|solution|release|backlog) owner\b"
+    r"|\b(?:business|channel|alliance|delivery|technology|solutions?|talent|people|hr|client|customer|sales|strategic"
+    r"|implementation|referral) partner\b"
+    r"|\bpartner (?:\w+ )?(?:manager\w*|marketing|sales|success|program|development|enablement|engineer|operations"
+    r"|support|lead|relations|management|director\w*|account)\b"
+    r"|\bfounder['’]?s? associate\b"
+)
+"""Words of the highest level in the names of other work."""
+_ASSISTING = re.compile(r"\b(?:assistant|assistenz|assistent(?:in)?)\b")
+_ASSISTED = re.compile(r"\b(?:assistant|assistenz|assistent(?:in)?)\b(?:,| to\b| of\b| for\b| de[rs]\b| von\b).*")
 
 
 @lru_cache(maxsize=4096)
@@ -48,10 +82,15 @@ def size_band(text: str) -> str:
 @lru_cache(maxsize=4096)
 def seniority(title: str) -> str:
     """The level a job title speaks of: chief, head, manager, junior, other; "" without a title."""
-    text = title.casefold().replace("-", " ")
-    if text.startswith("vice president"):
-        return "head"
-    return next((level for level, words in _LEVEL_WORDS if words.search(text)), "other" if text.strip() else "")
+    text = _VICE.sub("vp", " ".join(title.casefold().replace("-", " ").split()))
+    text, levels = _OWNS_NO_COMPANY.sub(_without_rank, text), _LEVEL_WORDS
+    if _ASSISTING.search(text):  # whoever is assisted has a level, the assistant has another
+        text, levels = _ASSISTED.sub("assistant", text), _LEVEL_WORDS[1:]
+    return next((level for level, words in levels if words.search(text)), "other" if text.strip() else "")
+
+
+def _without_rank(found: re.Match[str]) -> str:
+    return re.sub(r"\b(?:owner|partner|founder)\b", "-", found.group())
 
 
 LEARNED_FROM: Mapping[str, Callable[[str], str]] = MappingProxyType(

@@ -176,11 +176,12 @@ def _next_change(raw: float, base: int, now: datetime, half_life_days: float) ->
     """When the decaying sum next rounds to one less *and* shows in the clamped score. `base` is everything that does
     not decay.
 
-    A sum of exponentials with one half-life is one exponential, so the time is exact: raw · ½^(t/h) = k − ½.
+    A sum of exponentials with one half-life is one exponential, so the time is exact: raw · ½^(t/h) = k − ½. A sum that
+    stands there already, and was rounded up, changes a moment later.
     """
     shown = min(round(raw), 100, 100 - base)
     threshold = shown - 0.5
-    if threshold <= 0 or base + shown <= 0 or raw <= threshold:
+    if threshold <= 0 or base + shown <= 0:
         return None
     days = half_life_days * math.log2(raw / threshold)
     return now + timedelta(days=days, seconds=1)

@@ -5,12 +5,19 @@ from collections.abc import Callable, Mapping
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from revops.access import Policy
-from revops.kernel import BlobStore, CallContext, NotFound
+from revops.kernel import BlobStore, CallContext, DomainError, NotFound
 from revops.scoring.learned import LearnedModel, Measures
 from revops.scoring.store import LEADS_TRAINING, TRAINING_RUNS
 from revops.scoring.training.model import Report, Verdict
 from revops.settings import SETTINGS
 from revops.table import Table
+
+
+class NothingTrained(NotFound):
+    """There is no report yet."""
+
+    def __init__(self) -> None:
+        DomainError.__init__(self, "nothing was trained yet; the first training makes a report")
 
 
 class TrainingView(BaseModel):
@@ -70,18 +77,18 @@ class ReadScoring:
         )
 
     def report(self, call: CallContext) -> Report:
-        """The newest training, whole. Raises Forbidden, NotFound when there was none yet."""
+        """The newest training, whole. Raises Forbidden, NothingTrained."""
         return Report.model_validate_json(self._stored(call, "json"))
 
     def page(self, call: CallContext) -> str:
-        """The same as a page. Raises Forbidden, NotFound."""
+        """The same as a page. Raises Forbidden, NothingTrained."""
         return self._stored(call, "html").decode()
 
     def _stored(self, call: CallContext, ending: str) -> bytes:
         self._policy.require_model(call.principal)
         run = TRAINING_RUNS.get(self._table, LEADS_TRAINING)
         if run is None:
-            raise NotFound("a training report (nothing was trained yet)")
+            raise NothingTrained
         return self._blobs().get(f"{run.report}.{ending}")
 
     def _last_training(self) -> TrainingView | None:

@@ -126,6 +126,18 @@ def test_everything_that_is_missing_is_in_the_answer(desk: Desk) -> None:
     assert desk.ask("GET", f"/leads/{lead.id}/conversion/proposal").body["possible"] is False
 
 
+@pytest.mark.mission("LEAD-8", "LEAD-6")
+def test_what_is_not_answered_any_more_is_in_the_proposal_and_in_the_refusal(desk: Desk) -> None:
+    lead = desk.ready()
+    path = f"/leads/{lead.id}"
+    put = desk.ask("PUT", f"{path}/qualification", version=lead.version, bant={"budget": {"state": "unknown"}})
+    offer = desk.ask("GET", f"{path}/conversion/proposal").body
+    assert (offer["possible"], [each["condition"] for each in offer["obstacles"]]) == (False, ["bant"])
+    assert "budget" in offer["obstacles"][0]["detail"]
+    refused = desk.ask("POST", f"{path}/conversion", version=put.body["version"])
+    assert (refused.status, refused.body["obstacles"]) == (409, offer["obstacles"])
+
+
 ROUTES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GET", "qualification", {}),
     ("PUT", "qualification", {"version": 1}),

@@ -14,6 +14,7 @@ from revops.crm.consent import RecordConsent, SendGate
 from revops.crm.consenting import Unsubscribe
 from revops.crm.engagement import RecordEngagement
 from revops.crm.links import Links
+from revops.crm.model import LeadStatus
 from revops.crm.page_events import RecordPageEvents
 from revops.crm.store import LEADS
 from revops.crm.tracking import TrackMessage
@@ -249,6 +250,21 @@ def test_each_event_of_a_batch_is_told_what_became_of_it() -> None:
     ]  # fmt: skip
     assert [each["index"] for each in answer["results"]] == list(range(7))
     assert bench.counted == ["page_view", "pricing_view"]
+
+
+@pytest.mark.mission("LEAD-3", "LEAD-8")
+def test_what_somebody_does_whose_lead_is_converted_is_told_from_what_counted_before() -> None:
+    bench = Bench()
+    before = {"event": "pricing_view", "ref": "/pricing:2026-11-20", "lead_id": LEAD}
+    _events(bench, before)
+    lead = LEADS.require(bench.table, LEAD)
+    transaction = begin(PUBLIC, bench.clock.now())
+    LEADS.update(transaction, lead.revised(bench.clock.now(), status=LeadStatus.CONVERTED))
+    bench.table.commit(transaction)
+    for _ in range(2):
+        status, answer = _events(bench, before, {**before, "ref": "/pricing:2026-11-21"})
+        assert (status, [each["outcome"] for each in answer["results"]]) == (200, ["repeated", "archived"])
+    assert bench.counted == ["pricing_view"]
 
 
 @pytest.mark.fault("S2")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from revops.crm.consent import CONSENTS, RecordConsent, SendGate, refusal
+from revops.crm.events import events
 from revops.crm.merging import MERGES
 from revops.crm.model import Lead
 from revops.crm.reading import move_identity
@@ -254,6 +255,28 @@ def test_do_not_disturb_said_while_two_are_one_holds_for_both(who_had_it: str, l
 
 
 @pytest.mark.mission("CAP-9", "CAP-11", "LEAD-5")
+def test_do_not_disturb_said_since_a_merge_and_taken_back_holds_for_both_when_they_are_parted() -> None:
+    """One may have said it and the other taken it back, as with a refusal."""
+    desk = Desk()
+    first, second = _two(desk)
+    record = desk.merge(first.id, second.id, CALL)
+    desk.say(first.person_id, (), CALL, do_not_disturb=True)
+    desk.say(second.person_id, (), CALL, do_not_disturb=False)
+    assert _agrees(desk, first)
+    desk.undo(record.id, CALL)
+    for lead in (first, second):
+        assert refusal(CONSENTS.require(desk.table, lead.person_id), "email") == "do not disturb"
+
+
+@pytest.mark.mission("CAP-9", "LEAD-5")
+def test_do_not_disturb_of_who_never_said_a_word_is_said_once() -> None:
+    desk = Desk()
+    lead = desk.lead(phone="", country="US", consents=())
+    said = [desk.say(lead.person_id, (), CALL, do_not_disturb=True) for _ in range(2)]
+    assert said[0] == said[1]
+
+
+@pytest.mark.mission("CAP-9", "CAP-11", "LEAD-5")
 def test_do_not_disturb_that_nobody_said_since_is_again_whose_it_was() -> None:
     desk = Desk()
     first, second = _two(desk)
@@ -310,6 +333,55 @@ def test_an_agreement_since_a_merge_is_not_put_over_the_survivors_own_refusal(re
     desk.undo(record.id, CALL)
     assert not _agrees(desk, first)
     assert not _agrees(desk, second), "nor is it known to be the other's"
+
+
+@pytest.mark.mission("CAP-9", "CAP-11")
+@pytest.mark.parametrize("others", [NO, ()])
+def test_an_agreement_since_a_merge_is_not_that_of_who_never_said_a_word(
+    others: tuple[ConsentStatement, ...],
+) -> None:
+    desk = Desk()
+    other = desk.lead(email=OTHERS, phone="", country="US", consents=others)
+    silent = desk.lead(phone="", country="US", consents=())
+    record = desk.merge(silent.id, other.id, CALL)
+    desk.clock.advance(minutes=1)
+    desk.submit(submission(email=OTHERS, phone="", country="US", channel="partner", consents=YES), CALL)
+    assert _agrees(desk, silent)
+    before = len(desk.table.changes)
+    desk.undo(record.id, CALL)
+    for lead in (silent, other):
+        assert not _agrees(desk, lead)
+        assert not desk.now(lead).gdpr_consent
+    spoken = [each for change in desk.table.changes[before:] for each in events(change)]
+    assert [each.data["person_id"] for each in spoken if each.name == "ConsentWithdrawn"] == [silent.person_id]
+    assert refusal(CONSENTS.require(desk.table, silent.person_id), "email") == "no marketing consent for email"
+
+
+@pytest.mark.mission("CAP-9", "CAP-11", "BUS-1")
+def test_nobody_agrees_anew_by_being_parted() -> None:
+    """The survivor's own, older agreement is in force again: nobody is told that it was given now."""
+    desk = Desk()
+    first, second = _two(desk)
+    record, before = desk.merge(first.id, second.id, CALL), len(desk.table.changes)
+    desk.undo(record.id, CALL)
+    for lead in (first, second):
+        assert _agrees(desk, lead)
+    spoken = [each.name for change in desk.table.changes[before:] for each in events(change)]
+    assert "LeadUnmerged" in spoken
+    assert not [name for name in spoken if name.startswith("Consent")]
+
+
+@pytest.mark.mission("CAP-9", "CAP-11")
+def test_a_refusal_of_one_is_not_put_on_another_who_was_parted_later() -> None:
+    desk = Desk()
+    first, second = _two(desk, NO, YES)
+    third = desk.lead(email="rao@gmx.de", phone="", consents=YES)
+    records = [desk.merge(first.id, lead.id, CALL) for lead in (second, third)]
+    desk.clock.advance(minutes=1)
+    desk.submit(submission(email="rao@gmx.de", phone="", channel="partner", consents=YES), CALL)
+    for record in reversed(records):
+        desk.undo(record.id, CALL)
+    assert [_agrees(desk, lead) for lead in (first, second, third)] == [False, True, True]
 
 
 @pytest.mark.mission("CAP-9", "CAP-11", "CAP-3")

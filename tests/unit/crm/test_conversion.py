@@ -12,6 +12,7 @@ from revops.audit.store import entries_of
 from revops.crm.activities import ACTIVITIES
 from revops.crm.consent import CONSENTS
 from revops.crm.events import events
+from revops.crm.factors import AnswerState
 from revops.crm.model import (
     Account,
     ContactRole,
@@ -28,7 +29,7 @@ from revops.crm.policies.conversion import budget_amount, candidates, expected_c
 from revops.crm.policies.qualification import QualificationRules
 from revops.crm.service import LeadChange, LeadQuery, ReadLeads
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES
-from revops.crm.tasks import TASKS
+from revops.crm.tasks import TASKS, RemindAssignees, TaskStatus
 from revops.kernel import (
     CallContext,
     Conflict,
@@ -106,6 +107,30 @@ def _wishes(**said: Any) -> Any:
     from revops.crm.conversion_choice import Wishes
 
     return Wishes(**said)
+
+
+@pytest.mark.mission("LEAD-8", "LEAD-6")
+def test_an_answer_taken_back_after_bant_was_accepted_stands_in_the_way_until_it_is_given_again(desk: Desk) -> None:
+    lead = desk.answered(desk.ready(), need=AnswerState.UNKNOWN, timeline=AnswerState.UNKNOWN)
+    with pytest.raises(Refused) as refusal:
+        desk.converted(lead)
+    [obstacle] = listed(refusal.value, "obstacles")
+    assert obstacle == {
+        "condition": "bant",
+        "detail": "BANT was accepted and is not answered any more: need, timeline; answer it again",
+    }
+    assert [each.condition for each in desk.convert.propose(lead.id, _wishes(), SDR).obstacles] == ["bant"]
+    lead = desk.answered(lead, need=AnswerState.NOT_MET, timeline=AnswerState.MET)
+    assert desk.converted(lead).created
+
+
+@pytest.mark.mission("LEAD-8", "LEAD-6")
+def test_before_bant_is_accepted_what_is_not_answered_yet_is_named_with_the_outcome(desk: Desk) -> None:
+    lead = desk.answered(desk.lead(), budget=AnswerState.MET, need=AnswerState.UNKNOWN)
+    [outcome] = [
+        each for each in desk.convert.propose(lead.id, _wishes(), SDR).obstacles if each.condition == "outcome"
+    ]
+    assert outcome.detail.endswith("not recorded as accepted; not answered yet: authority, need, timeline")
 
 
 @pytest.mark.mission("LEAD-8")
@@ -410,6 +435,26 @@ def test_racing_another_conversion_both_answer_with_the_winners(desk: Desk) -> N
     assert [len(desk.kinds(kind)) for kind in ("ACCOUNT", "CONTACT", "OPPORTUNITY", "ACTIVITY")] == [1, 1, 1, 1]
 
 
+@pytest.mark.mission("LEAD-8", "LEAD-6")
+@pytest.mark.fault("R19")
+def test_the_task_of_the_nomination_goes_with_the_conversion_also_when_its_assignee_is_told_meanwhile(
+    desk: Desk,
+) -> None:
+    lead = desk.ready()
+    desk.nominate(lead.id, "event")
+    lead = desk.stands(lead)
+    desk.clock.advance(days=2)
+    remind = RemindAssignees(desk.table, desk.clock)
+    between(desk, lambda: remind("hour"))
+    converted = desk.converted(lead).lead
+    [task] = map(TASKS.load, desk.kinds("TASK"))
+    assert (task.status, task.remind_at, task.version) == (TaskStatus.CANCELLED, None, 3)
+    assert remind("day") == {"reminded": 0}
+    restored = desk.undo(converted.id, converted.version, SDR)
+    assert desk.nominate(lead.id, "undone") == "", "BANT is accepted: there is nothing to qualify"
+    assert restored.nomination == lead.nomination
+
+
 @pytest.mark.mission("LEAD-8", "ORD-2")
 @pytest.mark.fault("R19")
 def test_racing_an_order_form_that_makes_the_account_the_account_is_used(desk: Desk) -> None:
@@ -478,6 +523,8 @@ def test_at_every_cut_point_all_or_nothing(known: bool, after: bool) -> None:
         cutting = CuttingTable(table)
         desk = Desk(cutting)
         lead = desk.ready()
+        desk.nominate(lead.id, "event")
+        lead = desk.stands(lead)
         if known:
             desk.account("Nordlicht GmbH", "office@nordlicht.example")
         before, accounts = documents(table.rows), int(known)
@@ -505,6 +552,7 @@ def _whole(desk: Desk, table: MemoryTable, lead: Lead, accounts: int) -> None:
         kind: sum(row.kind == kind for row in table.rows.values()) for kind in ("ACCOUNT", "CONTACT", "OPPORTUNITY")
     }
     assert counts == {"ACCOUNT": accounts, "CONTACT": 1, "OPPORTUNITY": 1}
+    assert [TASKS.load(row).status for row in table.rows.values() if row.kind == "TASK"] == [TaskStatus.CANCELLED]
     made = lead.conversion
     assert made is not None
     contact, deal = CONTACTS.require(table, made.contact_id), OPPORTUNITIES.require(table, made.opportunity_id)
@@ -568,15 +616,102 @@ def test_consent_is_the_persons_and_goes_on(desk: Desk) -> None:
         ("Not disclosed", 0, "EUR"),
         ("", 0, "EUR"),
         ("9" * 100, 0, "EUR"),
+        ("₹10 lakh", 100_000_000, "INR"),
+        ("2.5 crore INR", 2_500_000_000, "INR"),
+        ("1 million EUR", 100_000_000, "EUR"),
+        ("10kEUR", 1_000_000, "EUR"),
+        ("10 Mio €", 1_000_000_000, "EUR"),
+        ("2 Mrd. €", 200_000_000_000, "EUR"),
+        ("3mn", 300_000_000, "EUR"),
+        ("20 Tsd. Euro", 2_000_000, "EUR"),
+        ("Rs 50,000", 5_000_000, "INR"),
+        ("Rs.50,000", 5_000_000, "INR"),
+        ("10 rupees", 1_000, "INR"),
+        ("US$ 10k", 1_000_000, "USD"),
+        ("10M$", 1_000_000_000, "USD"),
+        ("$10 - $50k", 1_000_000, "USD"),
+        ("100 to 500k", 10_000_000, "EUR"),
+        ("10 bis 50 Tsd.", 1_000_000, "EUR"),
+        ("between 10 and 50k", 1_000_000, "EUR"),
+        ("1000 - 5k", 100_000, "EUR"),
+        ("900k – 1.2m", 90_000_000, "EUR"),
+        ("50.000", 5_000_000, "EUR"),
+        ("1.000.000,50", 100_000_050, "EUR"),
+        ("1,000,000.50", 100_000_050, "EUR"),
+        ("10,00,000 INR", 100_000_000, "INR"),
+        ("CHF 50’000.-", 5_000_000, "CHF"),
+        ("5.000,- bis 10.000,- €", 500_000, "EUR"),
+        ("12 500 €", 1_250_000, "EUR"),
+        ("0,5 Mio", 50_000_000, "EUR"),
+        ("१०k", 1_000_000, "EUR"),
+        ("Budget: ca. 10k EUR p.a.", 1_000_000, "EUR"),
+        ("about 10k per year", 1_000_000, "EUR"),
+        ("from 10k", 1_000_000, "EUR"),
     ],
 )
 def test_a_budget_becomes_its_lower_bound(text: str, minor: int, currency: str) -> None:
     assert budget_amount(text, QualificationRules()) == Money(minor=minor, currency=currency)
 
 
+@pytest.mark.mission("LEAD-8")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max 5k", "5k max", "bis 5k", "bis zu 5k", "at most 5k", "€ up to 5k", "höchstens 5k",  # nothing from below
+        "¥1000000", "A$50k", "C$ 50k", "MX$50k", "50k SEK", "50k kr", "€10k / $12k", "10k EUR - 12k USD", "€$10k",
+        "1e6", "10²", "½ million", ".5m", "eur.5m", "10,,000", "1.2.3", "10,0000", "1,000'000", "-10k", "10 20",
+        "5 crore", "1.500 Mio", "1,500k", "20 500k", "10€50", "5 k k", "k€ 50",
+        "500 - 1m", "50k - 10k", "5-10.000 EUR", "10k and 50k", "10k 20k", "10k - 20k - 30k", "- 10k", "10k -",
+        "10 mil", "10t", "10x", "10 year", "5k per month", "20 licences at 5k", "not over 5k", "Q1 2027", "10k eurx",
+    ],
+)  # fmt: skip
+def test_a_budget_that_is_not_surely_understood_is_not_stated(text: str) -> None:
+    assert budget_amount(text, QualificationRules()).minor == 0
+
+
+@pytest.mark.mission("LEAD-8")
+@pytest.mark.parametrize("number", ["5k", "€5k", "5.000"])
+def test_every_word_for_at_most_bounds_nothing_from_below(number: str) -> None:
+    rules = QualificationRules(budget_upper_words=("~", "over", "bis"))
+    for word in (*rules.budget_upper_words, "Over", "max", "maximal", "unter", "up to", "<", "≤", "no more than"):
+        assert budget_amount(f" {word} {number}", rules) == Money(minor=0, currency="EUR")
+
+
+@pytest.mark.mission("LEAD-8")
+@pytest.mark.parametrize(
+    ("signs", "text", "minor", "currency"),
+    [
+        ({"aud": "AUD", "cad": "CAD", "$": "USD"}, "A$50k", 5_000_000, "AUD"),
+        ({"aud": "AUD", "cad": "CAD", "$": "USD"}, "50k C$", 5_000_000, "CAD"),
+        ({"aud": "AUD", "cad": "CAD", "$": "USD"}, "$50k", 5_000_000, "USD"),
+        ({"aud": "AUD", "usd": "USD"}, "50k dollars", 0, "EUR"),
+        ({"usd": "USD"}, "50k dollars", 5_000_000, "USD"),
+        ({"pkr": "PKR", "inr": "INR"}, "Rs 50,000", 0, "EUR"),
+        ({"Rs": "PKR", "inr": "INR"}, "Rs 50,000", 5_000_000, "PKR"),
+        ({"¥": "JPY"}, "¥1000000", 1_000_000, "JPY"),
+        ({"¥": "JPY"}, "¥ 1000.50", 0, "JPY"),
+        ({"kwd": "KWD"}, "10k KWD", 10_000_000, "KWD"),
+        ({"kwd": "KWD"}, "1.500 KWD", 0, "KWD"),
+        ({"Kč": "CZK", "Mex. $": "MXN"}, "20 Mio Kč", 2_000_000_000, "CZK"),
+        ({"Kč": "CZK", "Mex. $": "MXN"}, "Mex. $ 20k", 2_000_000, "MXN"),
+    ],
+)  # fmt: skip
+def test_currencies_are_those_the_rules_know(signs: dict[str, str], text: str, minor: int, currency: str) -> None:
+    rules = QualificationRules(budget_signs=signs)
+    assert budget_amount(text, rules) == Money(minor=minor, currency=currency)
+
+
+@pytest.mark.mission("LEAD-8")
+@pytest.mark.parametrize("piece", ["1,", "1 ", "1.", "eur", "eur ", "€", "k", "ca.", "p.a.", "- ", "between ", "'"])
+def test_the_longest_budget_made_of_one_piece_is_not_stated(piece: str) -> None:
+    for text in ((piece * 120)[:120], ("10k" + piece * 120)[:119] + "?"):
+        assert budget_amount(text, QualificationRules()).minor == 0
+
+
 def test_a_currency_without_decimals_has_no_cents() -> None:
     rules = QualificationRules(default_currency="JPY", budget_signs={})
     assert budget_amount("500k", rules) == Money(minor=500_000, currency="JPY")
+    assert budget_amount("5 lakh", QualificationRules(default_currency="INR")).minor == 50_000_000
 
 
 @pytest.mark.mission("LEAD-8")

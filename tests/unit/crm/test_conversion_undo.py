@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 
+from revops.access import Policy
 from revops.analytics.contributions import contributions
 from revops.billing.store import ACCOUNT
 from revops.crm.activities import ACTIVITIES, Activity, ActivityType
 from revops.crm.conversion import ConversionReceipt
 from revops.crm.events import events
+from revops.crm.merging import MergeLeads, UndoMerge
 from revops.crm.model import Lead, LeadStage, LeadStatus, OpportunityStage
 from revops.crm.notes import NOTE, Note
 from revops.crm.store import ACCOUNTS, CONTACTS, LEADS, OPPORTUNITIES, person_key
-from revops.crm.tasks import TASKS, Task, TaskStatus
+from revops.crm.tasks import TASKS, Task, TaskStatus, tasks_about
 from revops.kernel import CallContext, Invalid, Refused, VersionConflict
 from revops.table import ConditionFailed, Query, Transaction, begin, claim, holder_of
 from tests.builders.conversion import SDR, Cut, CuttingTable, Desk, documents, listed
@@ -356,3 +358,54 @@ def test_somebody_who_was_taken_back_is_a_lead_again(desk: Desk) -> None:
     receipt = desk.submit(submission(job_title="CFO"), CALL)
     assert (receipt.created, receipt.lead.job_title, receipt.lead.id) == (False, "CFO", done.lead.id)
     assert desk.kinds("TASK") == []
+
+
+@pytest.mark.mission("LEAD-8", "CAP-11", "CRM-6")
+def test_what_a_contact_asked_for_is_the_leads_owners_to_answer_once_they_are_a_lead_again(desk: Desk) -> None:
+    known = desk.account(owner="rep")
+    done = desk.converted(desk.ready(), account_id=known)
+    desk.submit(submission(), CALL)
+    write(desk, lambda tx: TASKS.create(tx, _task(desk, known, origin="renewal:1")))
+    [asked] = [task for task in tasks_about(desk.table, known) if task.origin.startswith("asks-again:")]
+    assert asked.assignee_id == "rep"
+    undone(desk, done)
+    [mine] = tasks_about(desk.table, done.lead.id)
+    assert (mine.id, mine.status, mine.due_at) == (asked.id, TaskStatus.OPEN, asked.due_at)
+    assert (mine.owner_id, mine.assignee_id) == ("sdr-1", "sdr-1")
+    assert [task.id for task in tasks_about(desk.table, known)] == ["TSK_1"], "what is not theirs stays"
+
+
+@pytest.mark.mission("LEAD-8", "CAP-11", "CRM-6")
+def test_whose_account_it_is_after_a_later_conversion_hears_of_them_the_same_day(desk: Desk) -> None:
+    done = desk.converted(desk.ready())
+    desk.submit(submission(), CALL)
+    lead = undone(desk, done)
+    again = desk.converted(lead)
+    desk.submit(submission(), CALL)
+    [asked] = tasks_about(desk.table, again.conversion.account_id)
+    assert asked.title == "A customer contact asks again"
+
+
+@pytest.mark.mission("CAP-11", "LEAD-8")
+def test_a_merge_into_a_converted_lead_is_undone_also_once_the_conversion_is(desk: Desk) -> None:
+    done = desk.converted(desk.ready())
+    other = desk.lead(email="asha.rao@gmail.com", phone="")
+    record = MergeLeads(desk.table, desk.clock, Policy())(done.lead.id, other.id, CALL)
+    restored = undone(desk, done)
+    UndoMerge(desk.table, desk.clock, Policy())(record.id, CALL)
+    assert desk.stands(other).merged_into == ""
+    now = desk.stands(done.lead)
+    assert (now.status, now.stage, now.conversion) == (restored.status, restored.stage, None)
+    assert (now.account_id, now.merged_from) == ("", ())
+    later = desk.converted(now)
+    assert later.created
+
+
+@pytest.mark.mission("CAP-11", "LEAD-8")
+def test_while_it_is_converted_otherwise_than_when_it_took_the_other_in_a_merge_stands(desk: Desk) -> None:
+    done = desk.converted(desk.ready())
+    other = desk.lead(email="asha.rao@gmail.com", phone="")
+    record = MergeLeads(desk.table, desk.clock, Policy())(done.lead.id, other.id, CALL)
+    desk.converted(undone(desk, done))
+    with pytest.raises(Refused, match="undo the conversion first"):
+        UndoMerge(desk.table, desk.clock, Policy())(record.id, CALL)

@@ -1,15 +1,19 @@
 """Engagement: counted once, bounded, and never lost or doubled by a race."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
-from revops.crm.engagement import MOST, RecordEngagement
+from revops.crm.engagement import RecordEngagement
 from revops.crm.events import events
-from revops.crm.model import Lead, LeadStatus
+from revops.crm.model import Engagement, Lead, LeadStatus
+from revops.crm.policies.engagement import MOST, kept
+from revops.crm.rescoring import RescoreLeads
 from revops.crm.store import LEADS, standing_at
 from revops.kernel import Invalid, Unavailable
 from revops.scoring import ScoringTable
+from revops.settings import SettingsReader
 from revops.table import Transaction, begin, due_now
 from tests.builders.clock import ManualClock
 from tests.builders.engagement import CALL, LEAD, place_lead
@@ -59,6 +63,44 @@ def test_the_list_keeps_the_newest_and_what_left_it_still_counts_once() -> None:
     before = bench.lead
     assert not any(bench(ref=f"MSG_{n}") for n in range(MOST + 10))
     assert bench.lead == before
+
+
+@pytest.mark.mission("LEAD-3")
+def test_fifty_pages_take_away_nothing_that_is_rarer_and_the_score_does_not_fall() -> None:
+    bench = Bench()
+    rescore = RescoreLeads(bench.table, bench.clock, SettingsReader(bench.table, ttl=0))
+    rare = [("webinar_attended", 2), ("email_click", 2), ("pricing_view", 6)]
+    for event, times in rare:
+        for n in range(times):
+            bench(event, f"{event}:{n}")
+    rescore("before")
+    before = bench.lead.score
+    for n in range(MOST):
+        bench.clock.advance(minutes=1)
+        bench("page_view", f"/p{n}")
+    rescore("after")
+    counted = Counter(event for event, _ in bench.counted)
+    assert counted == {**dict(rare), "page_view": MOST - 10}
+    assert ("page_view", "/p9") not in bench.counted, "the oldest page goes"
+    assert bench.lead.score >= before
+
+
+@pytest.mark.mission("LEAD-3")
+def test_what_stands_is_in_the_order_of_time_and_of_equally_frequent_ones_the_older_goes() -> None:
+    start = ManualClock().now()
+
+    def done(event: str, minute: int) -> Engagement:
+        return Engagement(event=event, at=start + timedelta(minutes=minute), ref=f"{event}:{minute}")
+
+    half = MOST // 2
+    clicks, opens = [done("email_click", n) for n in range(half)], [done("email_open", 100 + n) for n in range(half)]
+    assert kept([*opens, *clicks]) == (*clicks, *opens)
+    reply = done("reply", 50)
+    assert kept([reply, *opens, *clicks]) == (*clicks[1:], reply, *opens)
+    one_each = [done(f"event_{n}", n) for n in range(MOST + 3)]
+    assert kept(reversed(one_each)) == tuple(one_each[3:])
+    same_moment = [done("reply", 0), done("email_click", 0), done("email_open", 0)]
+    assert kept(kept(same_moment)) == tuple(same_moment)
 
 
 def test_what_happened_longer_ago_than_all_that_is_kept_is_noted_without_a_new_version() -> None:

@@ -1,12 +1,15 @@
 """Lead intake through its public door, over the in-memory table."""
 
 import threading
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from revops.crm.consent import CONSENTS
+from revops.crm.engagement import RecordEngagement
 from revops.crm.model import Channel, DuplicateCheck, Lead, SpamScore, ValidationStatus
+from revops.crm.policies.engagement import MOST
 from revops.crm.reading import Reading
 from revops.crm.rechecking import RecheckLead
 from revops.crm.store import LEADS, MATCH, match_key
@@ -74,6 +77,20 @@ def test_what_somebody_known_says_beside_the_fields_of_a_lead_is_kept() -> None:
     assert more.items() <= (full.metadata | submissions_of(table, lead.id)[0].metadata).items()
     assert says(**more).version == full.version, "the same again changes nothing"
     assert full.engagement == lead.engagement, "words alone are worth no points"
+
+
+@pytest.mark.mission("LEAD-3", "CAP-11")
+def test_a_form_of_somebody_known_takes_no_rarer_event_away() -> None:
+    table, clock = MemoryTable(), ManualClock()
+    submit = submit_lead(table, clock=clock)
+    lead = submit(submission(channel=Channel.PARTNER, job_title=""), CALL).lead
+    record = RecordEngagement(table, clock, sleep=lambda _: None)
+    record(lead.id, "webinar_attended", "w", CALL)
+    for number in range(MOST):
+        clock.advance(seconds=1)
+        record(lead.id, "page_view", f"/{number}", CALL)
+    again = submit(submission(channel=Channel.FORM, job_title="CTO"), CALL).lead
+    assert Counter(done.event for done in again.engagement) == {"webinar_attended": 1, "page_view": MOST - 2, "form": 1}
 
 
 @pytest.mark.mission("CAP-10", "CAP-11")

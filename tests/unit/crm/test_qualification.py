@@ -5,17 +5,29 @@ from typing import Any
 
 import pytest
 
+from revops.access import Policy
 from revops.bus import ConsumeEvent
 from revops.bus.reactions import qualification_reactions
 from revops.crm.events import events
 from revops.crm.factors import AnswerState, Bant, OutcomeKind
+from revops.crm.merging import MergeLeads
 from revops.crm.model import AuthorityLevel, Lead, LeadStatus
 from revops.crm.policies.qualification import QualificationRules, RiskLevel, risk
 from revops.crm.qualification import ClosingGiven, OutcomeGiven, QualificationGiven
 from revops.crm.service import LeadChange
 from revops.crm.store import LEADS
-from revops.crm.tasks import TASKS
-from revops.kernel import CallContext, Forbidden, Invalid, NotFound, Principal, Refused, Role, VersionConflict
+from revops.crm.tasks import TASKS, RemindAssignees, Task, TaskStatus
+from revops.kernel import (
+    CallContext,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Principal,
+    Refused,
+    Role,
+    Unavailable,
+    VersionConflict,
+)
 from revops.table import Transaction, begin
 from tests.builders.conversion import SDR, Desk
 from tests.builders.crm import CALL
@@ -308,6 +320,127 @@ def test_a_nomination_lapses_well_below_and_can_then_be_made_again(desk: Desk) -
     assert (stands.nomination.number, stands.nomination.score) == (2, 75)
     assert len(desk.kinds(TASKS.kind)) == 2
     assert told(desk).count("LeadNominated") == 2
+
+
+def nominations(desk: Desk) -> dict[str, TaskStatus]:
+    """The tasks of nominations by their origin, as `1` for a lead's first."""
+    tasks = [TASKS.load(row) for row in desk.kinds(TASKS.kind)]
+    return {task.origin.rpartition(":")[2]: task.status for task in tasks if task.origin.startswith("nomination:")}
+
+
+def nominated_lead(desk: Desk) -> Lead:
+    """Contacted, BANT answered, nominated with a task."""
+    lead = desk.lead()
+    lead = desk.change(lead.id, LeadChange(version=lead.version, status=LeadStatus.CONTACTED), CALL)
+    lead = desk.answered(lead, **ALL_MET)
+    assert desk.nominate(lead.id, "event") == "lead nominated"
+    return desk.stands(lead)
+
+
+def changed(desk: Desk, **changes: Any) -> None:
+    """The one task with fields set, by whoever has it."""
+    [task] = [TASKS.load(row) for row in desk.kinds(TASKS.kind)]
+    transaction = begin(CALL, desk.clock.now())
+    TASKS.update(transaction, task.revised(desk.clock.now(), **changes))
+    desk.table.commit(transaction)
+
+
+@pytest.mark.mission("LEAD-6", "CRM-6")
+def test_a_nomination_that_lapses_takes_its_task_back(desk: Desk) -> None:
+    lead = desk.lead(authority_level=None)
+    for score in (75, 55, 72, 50, 90):
+        scored(desk, lead, score)
+    assert nominations(desk) == {"1": TaskStatus.CANCELLED, "2": TaskStatus.CANCELLED, "3": TaskStatus.OPEN}
+
+
+@pytest.mark.mission("LEAD-6", "CRM-6")
+@pytest.mark.parametrize("kind", [*OutcomeKind, None], ids=["accepted", "rejected", "given up"])
+def test_whoever_decides_about_a_lead_has_no_task_to_look_at_it_any_more(desk: Desk, kind: OutcomeKind | None) -> None:
+    lead = nominated_lead(desk)
+    changed(desk, assignee_id="somebody-else")
+    if kind is not None:
+        lead = desk.qualify.decide(lead.id, OutcomeGiven(version=lead.version, outcome=kind, reason="no_need"), SDR)
+    else:
+        lead = desk.qualify.disqualify(lead.id, ClosingGiven(version=lead.version, reason="no_need"), SDR)
+    assert nominations(desk) == {"1": TaskStatus.CANCELLED}
+    assert lead.nomination is not None
+    assert lead.nomination.standing is (kind is OutcomeKind.ACCEPTED)
+    assert desk.nominate(lead.id, "its event") == ""
+    desk.clock.advance(days=2)
+    assert RemindAssignees(desk.table, desk.clock)("hour") == {"reminded": 0}
+
+
+@pytest.mark.mission("LEAD-6", "LEAD-2")
+@pytest.mark.parametrize("status", [TaskStatus.OPEN, TaskStatus.DONE])
+def test_a_lead_that_is_taken_back_is_nominated_anew(desk: Desk, status: TaskStatus) -> None:
+    lead = nominated_lead(desk)
+    changed(desk, status=status)
+    lead = desk.qualify.disqualify(lead.id, ClosingGiven(version=lead.version, reason="no_budget"), SDR)
+    desk.clock.advance(days=90)
+    lead = desk.qualify.recycle(lead.id, ClosingGiven(version=lead.version, reason="asked_again"), SDR)
+    assert desk.nominate(lead.id, "recycled") == "lead nominated"
+    assert desk.nominate(lead.id, "recycled") == ""
+    first = TaskStatus.DONE if status is TaskStatus.DONE else TaskStatus.CANCELLED
+    assert nominations(desk) == {"1": first, "2": TaskStatus.OPEN}
+    assert told(desk).count("LeadNominated") == 2
+
+
+@pytest.mark.mission("LEAD-6")
+def test_a_lead_that_was_given_up_with_a_nomination_standing_is_put_right(desk: Desk) -> None:
+    """As it may stand from before: whichever way it is looked at first."""
+    lead = put(desk, nominated_lead(desk), status=LeadStatus.DISQUALIFIED)
+    assert desk.nominate(lead.id, "the sweep") == "nomination lapsed"
+    assert nominations(desk) == {"1": TaskStatus.CANCELLED}
+    lead = put(desk, lead, nomination=lead.nomination)
+    lead = desk.qualify.recycle(lead.id, ClosingGiven(version=lead.version, reason="other"), SDR)
+    assert desk.nominate(lead.id, "recycled") == "lead nominated"
+
+
+@pytest.mark.mission("LEAD-6", "CRM-6")
+@pytest.mark.fault("R19")
+def test_giving_up_while_the_task_changes_does_both(desk: Desk) -> None:
+    lead = nominated_lead(desk)
+
+    def meanwhile(_: Transaction) -> None:
+        desk.memory.before_commit = lambda _: None
+        changed(desk, title="Mine")
+
+    desk.memory.before_commit = meanwhile
+    lead = desk.qualify.disqualify(lead.id, ClosingGiven(version=lead.version, reason="no_need"), SDR)
+    assert lead.status is LeadStatus.DISQUALIFIED
+    [task] = [TASKS.load(row) for row in desk.kinds(TASKS.kind)]
+    assert (task.title, task.status) == ("Mine", TaskStatus.CANCELLED)
+    assert [each.what for each in desk.qualify.read(lead.id, SDR).history].count("status") == 1
+
+
+@pytest.mark.mission("LEAD-6", "CRM-6")
+@pytest.mark.fault("R6")
+def test_a_task_that_never_rests_gives_nothing_up(desk: Desk) -> None:
+    lead = nominated_lead(desk)
+
+    def meanwhile(_: Transaction) -> None:
+        desk.memory.before_commit = lambda _: None
+        changed(desk, title="Mine")
+        desk.memory.before_commit = meanwhile
+
+    desk.memory.before_commit = meanwhile
+    with pytest.raises(Unavailable):
+        desk.qualify.disqualify(lead.id, ClosingGiven(version=lead.version, reason="no_need"), SDR)
+    assert desk.stands(lead) == lead
+
+
+@pytest.mark.mission("LEAD-6", "CAP-11", "CRM-6")
+def test_the_task_of_a_merged_lead_s_nomination_goes_with_the_survivor_s(desk: Desk) -> None:
+    lead = nominated_lead(desk)
+    other = desk.lead(
+        email="o@else.example", phone="+49 30 111111", first_name="Bea", last_name="Bo", company="Else AG"
+    )
+    desk.nominate(other.id, "event")
+    MergeLeads(desk.table, desk.clock, Policy())(lead.id, other.id, CALL)
+    survivor = desk.stands(lead)
+    desk.qualify.disqualify(lead.id, ClosingGiven(version=survivor.version, reason="no_need"), CALL)
+    tasks: list[Task] = [TASKS.load(row) for row in desk.kinds(TASKS.kind)]
+    assert {task.related_to: task.status for task in tasks} == dict.fromkeys((lead.id, other.id), TaskStatus.CANCELLED)
 
 
 @pytest.mark.mission("LEAD-6")

@@ -18,7 +18,7 @@ from revops.crm.policies.response import ResponseRule, ResponseRules, WorkingHou
 from revops.crm.response import EscalateMissed, WatchResponse, escalation_task, response_key, waits
 from revops.crm.service import ChangeLead, LeadChange
 from revops.crm.store import LEADS
-from revops.crm.tasks import TASKS, TaskPriority
+from revops.crm.tasks import TASKS, TaskPriority, TaskStatus
 from revops.kernel import CallContext, Forbidden, Invalid, NotFound, Principal, Refused, Role, VersionConflict
 from revops.settings import SettingsReader
 from revops.table import begin
@@ -300,6 +300,22 @@ def test_a_new_owner_gets_a_target_of_their_own_and_the_reason_stands(desk: Desk
     desk.watch(given, CALL)
     desk.clock.advance(hours=3)
     assert desk.escalate("p2")["missed"] == 1
+
+
+@pytest.mark.mission("CAP-12", "CAP-14", "CRM-6")
+def test_what_was_escalated_is_settled_once_somebody_else_is_to_be_in_touch(desk: Desk) -> None:
+    lead = desk.lead()
+    desk.clock.advance(hours=2)
+    desk.escalate("p1")
+    assert lead.response is not None
+    first = escalation_task(lead.id, lead.response)
+    given = desk.reassign(lead, "rep-1", version=desk.now(lead).version)
+    assert TASKS.require(desk.table, first).status is TaskStatus.CANCELLED
+    desk.watch(given, CALL)
+    desk.clock.advance(hours=3)
+    desk.escalate("p2")
+    assert given.response is not None
+    assert TASKS.require(desk.table, escalation_task(lead.id, given.response)).status is TaskStatus.OPEN
 
 
 @pytest.mark.mission("CAP-12")

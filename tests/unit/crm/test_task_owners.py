@@ -9,7 +9,8 @@ from revops.bus import ConsumeEvent
 from revops.bus.reactions import handover_reactions
 from revops.catalogue import Event
 from revops.crm.events import events
-from revops.crm.merging import MergeLeads, UndoMerge
+from revops.crm.merging import MergeLeads, MergeRecord, UndoMerge
+from revops.crm.service import ReadLeads
 from revops.crm.store import LEADS
 from revops.crm.task_owners import TasksFollowLead
 from revops.crm.tasks import (
@@ -24,7 +25,7 @@ from revops.crm.tasks import (
     task_key,
     task_of,
 )
-from revops.kernel import CallContext, Principal, Role
+from revops.kernel import CallContext, NotFound, Principal, Role
 from revops.table import Contention, CursorSigner, Transaction, begin
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import CALL, submission, submit_lead
@@ -75,6 +76,19 @@ class Desk:
         transaction = begin(CALL, self.clock.now())
         TASKS.update(transaction, self.now(task_id).revised(self.clock.now(), **changes))
         self.table.commit(transaction)
+
+    def assign(self, task_id: str, to: str) -> None:
+        """The task is given to somebody by hand, whosever it is."""
+        user = User(id=to, created_at=NOW, modified_at=NOW, name=to, email="", role=Role.SDR, team_id="team")
+        PlaceUser(self.table, self.clock).user(user, CALL)
+        change = TaskChange(version=self.now(task_id).version, assignee_id=to)
+        ChangeTasks(self.table, self.clock, seeded_ids(5), Policy()).change(task_id, change, CALL)
+
+    def merged_into(self, owner: str) -> MergeRecord:
+        """The lead goes into another one of somebody's."""
+        submit = submit_lead(self.table, owner, clock=self.clock, ids=seeded_ids(7))
+        other = submit(submission(email="rao@gmx.de", phone=""), CALL).lead
+        return MergeLeads(self.table, self.clock, Policy())(other.id, self.lead, CALL)
 
     def listed(self, who: str) -> list[str]:
         call = CallContext(Principal(who, Role.SDR))
@@ -255,10 +269,8 @@ def test_a_task_that_is_opened_again_is_told_like_a_new_one() -> None:
 def test_tasks_of_a_merged_lead_are_the_standing_leads_owners_until_they_are_parted() -> None:
     desk = Desk()
     theirs = desk.task()
-    other = submit_lead(desk.table, "sdr-2", clock=desk.clock, ids=seeded_ids(7))(
-        submission(email="rao@gmx.de", phone=""), CALL
-    ).lead
-    record = MergeLeads(desk.table, desk.clock, Policy())(other.id, desk.lead, CALL)
+    record = desk.merged_into("sdr-2")
+    other = record.survivor
     [merged] = desk.said("LeadMerged")
     assert merged.data == {"lead_id": desk.lead, "merged_into": other.id}
     assert desk.follow(desk.lead, CALL) == 1
@@ -297,7 +309,7 @@ def test_given_and_given_back_at_once_the_task_is_where_the_lead_is(look: str) -
 def test_what_was_somebody_elses_stays_theirs_when_the_lead_is_theirs_for_a_while() -> None:
     desk = Desk()
     escalated, own = desk.task("escalated", "boss"), desk.task("own")
-    for owner in ("boss", "sdr-2"):
+    for owner in ("boss", UNASSIGNED, "boss", "sdr-2"):
         desk.give(owner)
         desk.follow(desk.lead, CALL)
     assert [desk.now(each).assignee_id for each in (escalated, own)] == ["boss", "sdr-2"]
@@ -309,26 +321,96 @@ def test_what_is_given_back_to_the_owner_by_hand_follows_the_lead_again() -> Non
     escalated = desk.task("escalated", "boss")
     desk.give("sdr-2")
     desk.follow(desk.lead, CALL)
-    user = User(id="sdr-2", created_at=NOW, modified_at=NOW, name="sdr-2", email="", role=Role.SDR, team_id="team")
-    PlaceUser(desk.table, desk.clock).user(user, CALL)
-    boss = CallContext(Principal("boss", Role.SALES_MANAGER))
-    hand_over = TaskChange(version=desk.now(escalated).version, assignee_id="sdr-2")
-    ChangeTasks(desk.table, desk.clock, seeded_ids(5), Policy()).change(escalated, hand_over, boss)
+    desk.assign(escalated, "sdr-2")
     desk.give("sdr-3")
     desk.follow(desk.lead, CALL)
     assert desk.now(escalated).assignee_id == "sdr-3"
 
 
 @pytest.mark.mission("CAP-11", "CAP-12", "CRM-6")
-def test_while_nobody_owns_the_lead_its_tasks_stay_in_their_list() -> None:
+def test_what_nobody_owns_goes_with_its_lead_by_way_of_a_merge_and_back() -> None:
+    """Parted again, the lead waits in the queue once more: nobody keeps a task about a lead that is not theirs."""
+    desk = Desk()
+    desk.give(UNASSIGNED)
+    task = desk.task()
+    record = desk.merged_into("sdr-2")
+    desk.follow(desk.lead, CALL)
+    assert desk.listed("sdr-2") == [task]
+    UndoMerge(desk.table, desk.clock, Policy())(record.id, CALL)
+    assert desk.follow(desk.lead, CALL) == 1
+    assert (desk.listed("sdr-2"), desk.now(task).assignee_id) == ([], UNASSIGNED)
+    desk.give("sdr-3")
+    desk.follow(desk.lead, CALL)
+    assert desk.listed("sdr-3") == [task]
+
+
+@pytest.mark.mission("CAP-12", "CRM-6")
+def test_who_was_given_a_task_before_the_lead_hands_both_over() -> None:
+    desk = Desk()
+    desk.give(UNASSIGNED)
+    early, others = desk.task("early", "sdr-2"), desk.task("others", "legal")
+    for owner in ("sdr-2", "sdr-3"):
+        desk.give(owner)
+        desk.follow(desk.lead, CALL)
+    assert [desk.now(each).assignee_id for each in (early, others)] == ["sdr-3", "legal"]
+
+
+@pytest.mark.mission("CAP-12", "CAP-14", "CRM-6")
+def test_what_nobody_was_there_to_be_told_of_is_the_next_owners() -> None:
+    desk = Desk()
+    escalated = desk.task("escalated", UNASSIGNED)
+    desk.give("sdr-2")
+    desk.follow(desk.lead, CALL)
+    assert desk.listed("sdr-2") == [escalated]
+
+
+@pytest.mark.mission("CAP-12", "CRM-6")
+@pytest.mark.fault("R19")
+def test_what_is_given_by_hand_before_the_handover_is_worked_off_follows_the_lead_later() -> None:
     desk = Desk()
     task = desk.task()
-    desk.give(UNASSIGNED)
-    assert desk.follow(desk.lead, CALL) == 0
-    assert desk.listed("sdr-1") == [task]
     desk.give("sdr-2")
-    assert desk.follow(desk.lead, CALL) == 1
-    assert desk.listed("sdr-2") == [task]
+    desk.assign(task, "sdr-2")
+    assert desk.follow(desk.lead, CALL) == 0
+    desk.give("sdr-3")
+    desk.follow(desk.lead, CALL)
+    assert desk.now(task).assignee_id == "sdr-3"
+
+
+@pytest.mark.mission("CAP-11", "CAP-12", "CRM-6", "SAFE-1")
+def test_who_has_the_merged_leads_task_reads_what_it_is_about_and_finds_it_with_the_lead() -> None:
+    desk = Desk()
+    task = desk.task()
+    record = desk.merged_into("sdr-2")
+    desk.follow(desk.lead, CALL)
+    new, former = (CallContext(Principal(who, Role.SDR)) for who in ("sdr-2", "sdr-1"))
+    leads = ReadLeads(desk.table, Policy(), lambda: CursorSigner(b"local-signing-key"))
+    assert leads.one(desk.lead, new).merged_into == record.survivor.id
+    for about in (desk.lead, record.survivor.id):
+        assert [each.id for each in desk.read.list(TaskQuery(about=about), new).tasks] == [task]
+        with pytest.raises(NotFound):
+            desk.read.list(TaskQuery(about=about), former)
+    with pytest.raises(NotFound):
+        desk.read.one(task, former)
+    assert leads.one(desk.lead, former).id == desk.lead, "their own, as it was merged"
+    with pytest.raises(NotFound):
+        leads.one(desk.lead, CallContext(Principal("sdr-3", Role.SDR)))
+
+
+@pytest.mark.mission("CAP-12", "CRM-6")
+@pytest.mark.fault("R19")
+def test_a_task_that_is_in_another_transaction_is_tried_again() -> None:
+    desk = Desk()
+    tasks = [desk.task(str(number)) for number in range(2)]
+    desk.give("sdr-2")
+
+    def refuse(_: Transaction) -> None:
+        desk.table.before_commit = lambda _: None
+        raise Contention("TransactionConflict")
+
+    desk.table.before_commit = refuse
+    assert desk.follow(desk.lead, CALL) == 2
+    assert sorted(desk.listed("sdr-2")) == sorted(tasks)
 
 
 @pytest.mark.mission("CAP-12", "CRM-6")

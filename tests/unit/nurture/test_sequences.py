@@ -6,7 +6,7 @@ import pytest
 
 from revops.crm.model import LeadStatus, SpamScore
 from revops.crm.tasks import TASKS
-from revops.kernel import NotFound, Refused
+from revops.kernel import NotFound, Refused, Unavailable
 from revops.nurture.enrolling import BY_HAND
 from revops.nurture.model import EnrolmentStatus, StepStatus, Trigger
 from revops.nurture.policies import NurtureRules
@@ -55,6 +55,98 @@ def test_without_an_engagement_no_whatsapp_comes_and_the_sequence_closes(nurture
     assert nurture.sender.whatsapp == []
     assert nurture.step(lead, "whatsapp-1", "welcome").reason == "what it waited for did not happen in time"
     assert nurture.enrolment(lead, "welcome").status is EnrolmentStatus.COMPLETED
+
+
+@pytest.mark.mission("LEAD-5")
+def test_who_clicks_late_gets_both_whatsapps_although_the_time_to_wait_is_over_by_then(nurture: Nurture) -> None:
+    """The default sequence waits for an engagement for 30 days; the click comes on the 28th."""
+    lead = nurture.enrolled()
+    nurture.pass_time(28 * DAY, every=timedelta(hours=6))
+    nurture.engage(lead.id, "email_click", nurture.sender.mails[-1].message_id, CALL)
+    nurture.review(lead.id, CALL)
+    nurture.pass_time(8 * DAY, every=timedelta(hours=6))
+    assert [text for _, text in nurture.sender.whatsapp] == ["follow_up_1/en: Asha", "follow_up_2/en: Asha"]
+    enrolment = nurture.enrolment(lead, "welcome")
+    assert {step.status for step in enrolment.steps} == {StepStatus.SENT, StepStatus.DONE}
+    assert (enrolment.status, enrolment.next_at) == (EnrolmentStatus.COMPLETED, None)
+
+
+@pytest.mark.mission("LEAD-5")
+@pytest.mark.parametrize("told", [True, False])
+def test_an_engagement_counts_until_the_time_to_wait_is_over_whether_or_not_its_event_arrives(
+    nurture: Nurture, told: bool
+) -> None:
+    nurture.rules([mail("m"), whatsapp("w", "P3D", of="engagement"), whatsapp("x", "P3D", of="previous")])
+    lead = nurture.enrolled()
+    nurture.pass_time(29 * DAY, every=timedelta(hours=6))
+    nurture.engage(lead.id, "email_open", nurture.sender.mails[0].message_id, CALL)
+    if told:
+        nurture.review(lead.id, CALL)
+    nurture.pass_time(2 * DAY, every=timedelta(hours=6))
+    assert nurture.outcomes(lead) == {"m": "sent", "w": "waiting", "x": "waiting"}
+    nurture.pass_time(5 * DAY, every=timedelta(hours=6))
+    assert nurture.outcomes(lead) == {"m": "sent", "w": "sent", "x": "sent"}
+
+
+@pytest.mark.mission("LEAD-5")
+def test_what_has_a_time_comes_after_the_close_and_what_waits_for_an_engagement_does_not(nurture: Nurture) -> None:
+    nurture.rules(
+        [
+            mail("now"),
+            mail("late", "P45D"),
+            mail("later", "P1D", of="previous"),
+            whatsapp("w", "P3D", of="engagement"),
+            whatsapp("x", "P3D", of="previous"),
+        ]
+    )
+    lead = nurture.enrolled()
+    nurture.pass_time(30 * DAY, every=timedelta(hours=6))
+    rest = {"now": "sent", "w": "skipped", "x": "skipped"}
+    assert nurture.outcomes(lead) == {**rest, "late": "waiting", "later": "waiting"}
+    assert nurture.step(lead, "x").reason == "what it waited for did not happen in time"
+    assert nurture.enrolment(lead).next_at == nurture.step(lead, "late").due_at
+    nurture.engage(lead.id, "email_open", nurture.sender.mails[0].message_id, CALL)
+    nurture.review(lead.id, CALL)
+    nurture.pass_time(17 * DAY, every=timedelta(hours=6))
+    assert nurture.outcomes(lead) == {**rest, "late": "sent", "later": "sent"}
+    assert nurture.enrolment(lead).status is EnrolmentStatus.COMPLETED
+
+
+@pytest.mark.mission("LEAD-5")
+def test_a_sequence_that_waits_for_nobody_is_not_looked_at_when_its_time_to_wait_is_over(nurture: Nurture) -> None:
+    nurture.rules([mail("now"), mail("late", "P45D")])
+    lead = nurture.enrolled()
+    nurture.run("1")
+    assert nurture.enrolment(lead).next_at == nurture.clock.now() + 45 * DAY
+    nurture.clock.advance(seconds=(31 * DAY).total_seconds())
+    assert nurture.run("2") == {"looked_at": 0}
+
+
+@pytest.mark.mission("LEAD-5")
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_message_put_off_past_the_close_still_comes(nurture: Nurture, quiet: bool) -> None:
+    """By the quiet hours of the day, or by the vendor."""
+    hours = {"begins": "08:00", "ends": "20:00", "weekends": True}
+    nurture.rules([mail("m", "P30D"), whatsapp("w", of="engagement")], quiet=hours if quiet else ANYTIME)
+    lead = nurture.enrolled()
+    nurture.sender.trouble = [] if quiet else [Unavailable("busy")] * 3
+    nurture.pass_time(31 * DAY)
+    assert nurture.outcomes(lead) == {"m": "sent", "w": "skipped"}
+    assert nurture.enrolment(lead).status is EnrolmentStatus.COMPLETED
+
+
+@pytest.mark.mission("LEAD-5", "LEAD-8")
+def test_a_lead_whose_conversion_is_undone_does_not_come_back_into_its_sequence(nurture: Nurture) -> None:
+    nurture.rules([mail("now"), mail("later", "P1D")])
+    lead = nurture.enrolled()
+    nurture.run("1")
+    nurture.change(lead, status=LeadStatus.CONVERTED)
+    nurture.review(lead.id, CALL)
+    nurture.change(lead, status=LeadStatus.QUALIFIED)
+    nurture.review(lead.id, CALL)
+    nurture.pass_time(2 * DAY)
+    assert nurture.enrolment(lead).ended_because == "the lead is Converted"
+    assert nurture.outcomes(lead) == {"now": "sent", "later": "skipped"}
 
 
 def test_a_risen_score_opens_the_task_at_once(nurture: Nurture) -> None:
@@ -178,6 +270,18 @@ def test_who_agreed_to_nothing_begins_nothing(nurture: Nurture) -> None:
         nurture.enrol.begin(lead, "s", BY_HAND, CALL)
     with pytest.raises(NotFound):
         nurture.enrol.begin(lead, "nothing", BY_HAND, CALL)
+
+
+@pytest.mark.mission("LEAD-5", "LEAD-3")
+def test_a_click_is_not_forgotten_over_many_pages(nurture: Nurture) -> None:
+    nurture.rules([mail("first"), mail("second", "P1D", only_if="engaged")])
+    lead = nurture.enrolled()
+    nurture.engage(lead.id, "email_click", "MSG_1", CALL)
+    for number in range(60):
+        nurture.clock.advance(minutes=1)
+        nurture.engage(lead.id, "page_view", f"/p{number}", CALL)
+    nurture.pass_time(timedelta(days=2))
+    assert nurture.outcomes(lead)["second"] == "sent"
 
 
 @pytest.mark.parametrize(("only_if", "status"), [("engaged", "skipped"), ("not_engaged", "sent")])

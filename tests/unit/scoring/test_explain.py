@@ -106,3 +106,31 @@ def test_decay_goes_on_below_a_learned_term_that_hides_it() -> None:
         card = after
     assert card.score == 0
     assert card.engagement > 0
+
+
+@pytest.mark.mission("LEAD-3", "LEAD-4")
+@pytest.mark.parametrize(
+    "done", [[("reply", 14)], [("email_open", 14), ("email_click", 14)]], ids=["one event", "two events"]
+)
+def test_a_sum_that_stands_at_the_half_it_was_rounded_up_from_changes_a_moment_later(
+    done: list[tuple[str, int]],
+) -> None:
+    lead, rules = (
+        LeadFacts(engagement=[(event, NOW - timedelta(days=days)) for event, days in done]),
+        Rules(ScoringTable()),
+    )
+    card = score_lead(lead, rules, NOW)
+    assert (card.score, card.changes_at) == (8, NOW + timedelta(seconds=1))
+    assert score_lead(lead, rules, NOW + timedelta(seconds=1)).score == 7
+
+
+@pytest.mark.mission("LEAD-3")
+def test_no_line_has_more_points_than_its_bound() -> None:
+    weights = {"industry": FieldWeights(values={"software": 3.0}), "country": FieldWeights(values={"de": -2.9})}
+    model = LearnedModel(base_rate=0.3, fields=weights)
+    lead = facts(industry="software", country="de")
+    card = score_lead(lead, Rules(ScoringTable(), model, 1, 1), NOW)
+    lines = explain(card, lead, model, 1)
+    assert {line.factor: line.points for line in lines if line.part == "learned"} == {"industry": 30, "country": -29}
+    assert all(abs(line.points) <= line.at_most for line in lines if line.at_most)
+    assert {line.factor for line in lines if not line.at_most} == {"industry", "country"}

@@ -92,6 +92,14 @@ def test_when_a_lead_is_closed_is_noted_and_when_it_is_opened_again() -> None:
         ("Vice President Sales", "head"), ("VP of Ops", "head"), ("Director, IT", "head"),
         ("Vertriebsleiterin", "head"), ("Account Manager", "manager"),
         ("Tech Lead", "manager"), ("Intern", "junior"), ("Werkstudent", "junior"),
+        ("Senior Vice President", "head"), ("Executive Vice-President, Sales", "head"),
+        ("Assistant Vice President", "head"), ("Vice President and Co-Founder", "chief"),
+        ("Product Owner", "other"), ("Senior Product-Owner", "other"), ("Product Owner & Co-Founder", "chief"),
+        ("Business Owner", "chief"), ("Owner", "chief"), ("HR Business Partner", "other"),
+        ("Partner Account Manager", "manager"), ("Managing Partner", "chief"), ("Partner, Tax", "chief"),
+        ("Founder's Associate", "other"), ("Assistant to the CEO", "junior"), ("CEO Assistant", "junior"),
+        ("Executive Assistant, CEO Office", "junior"), ("Assistenz des Geschäftsführers", "junior"),
+        ("Assistant to the Head of Sales", "junior"), ("Assistant Director", "head"),
         ("Clerk", "other"), ("राहुल", "other"), ("  ", ""), ("", ""),
     ],
 )  # fmt: skip
@@ -99,7 +107,10 @@ def test_levels_that_job_titles_speak_of(title: str, level: str) -> None:
     assert seniority(title) == level
 
 
-@pytest.mark.parametrize(("size", "band"), [("", ""), ("7", "1"), ("10-49", "10"), ("1,000+", "1000"), ("none", "")])
+@pytest.mark.parametrize(
+    ("size", "band"),
+    [("", ""), ("7", "1"), ("10-49", "10"), ("1,000+", "1000"), ("10k+", "1000"), ("50, 100", ""), ("none", "")],
+)
 def test_sizes_are_learned_in_bands(size: str, band: str) -> None:
     assert size_band(size) == band
 

@@ -184,5 +184,6 @@ def test_how_scores_are_made_is_for_admins_and_managers(role: Role) -> None:
 def test_before_any_training_there_is_no_report_and_the_model_says_so() -> None:
     job = Job()
     assert job.read.model(CALL).last_training is None
-    with pytest.raises(NotFound):
-        job.read.report(CALL)
+    for read in (job.read.report, job.read.page):
+        with pytest.raises(NotFound, match=r"^nothing was trained yet"):
+            read(CALL)

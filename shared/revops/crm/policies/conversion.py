@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from revops.crm.factors import Bant
 from revops.crm.model import (
     AuthorityLevel,
     Channel,
@@ -18,13 +19,36 @@ from revops.crm.model import (
     Value,
 )
 from revops.crm.normalise import company_core
-from revops.crm.policies.qualification import Authority, QualificationRules, accepted
+from revops.crm.policies.qualification import Authority, QualificationRules, accepted, unanswered
 from revops.kernel import Money
 from revops.kernel.money import minor_digits
+from revops.kernel.quantities import INDIAN_UNITS, Vocabulary, read_quantity
 
 _CONTACTED = (LeadStatus.CONTACTED, LeadStatus.QUALIFIED)
-_NUMBER = re.compile(r"(\d[\d.,' ]*\d|\d)\s*(k|m)?(?![a-z])", re.IGNORECASE)
-_SCALE = {"": Decimal(1), "k": Decimal(1_000), "m": Decimal(1_000_000)}
+_RUPEES = ("INR", "PKR", "BDT", "LKR", "NPR")
+_DOLLARS = ("USD", "AUD", "CAD", "HKD", "NZD", "SGD")
+_ALSO: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("EUR",): ("euro", "euros"),
+    ("USD",): ("us$", "us dollar", "us dollars"),
+    ("AUD",): ("a$", "au$"),
+    ("CAD",): ("c$", "ca$"),
+    ("HKD",): ("hk$",),
+    ("NZD",): ("nz$",),
+    ("SGD",): ("s$",),
+    ("CHF",): ("franken", "sfr"),
+    ("GBP", "EGP"): ("pound", "pounds"),
+    _DOLLARS: ("dollar", "dollars"),
+    _RUPEES: ("rs", "rs.", "rupee", "rupees", "₨"),
+}
+"""Currencies, and other ways to write them. A way that several of the currencies of the rules may mean is none."""
+_BEFORE = frozenset(("budget of", "budget is"))
+_AFTER = frozenset(
+    (
+        "per year", "per annum", "p.a", "p.a.", "pa", "a year", "annually", "yearly", "/year", "/ year", "/yr",
+        "pro jahr", "im jahr", "jährlich", "/jahr", "/ jahr",
+    )
+)  # fmt: skip
+_EITHER = frozenset(("budget", "total", "in total", "insgesamt"))
 _MOST = Decimal(10) ** 15
 """A budget above this is a slip of the hand, and counts as none."""
 
@@ -37,8 +61,11 @@ class Obstacle(Value):
 
 
 def obstacles(lead: Lead, rules: QualificationRules) -> tuple[Obstacle, ...]:
-    """Every condition that a lead does not meet, all at once; empty when it may be converted."""
+    """Every condition that a lead does not meet, all at once; empty when it may be converted. An answer may be taken
+    back after BANT was accepted: the outcome stands, and the lead waits for the answer."""
     missing = f": {', '.join(lead.missing)}" if lead.missing else ""
+    unknown = ", ".join(unanswered(lead, Bant))
+    open_still = f"; not answered yet: {unknown}" if unknown else ""
     checks = (
         (not lead.merged_into, "merged", f"the lead was merged into {lead.merged_into}"),
         (lead.score > rules.convert_above, "score", f"the score {lead.score} is not above {rules.convert_above}"),
@@ -49,7 +76,12 @@ def obstacles(lead: Lead, rules: QualificationRules) -> tuple[Obstacle, ...]:
             "validation",
             f"the validation status is {lead.validation_status}{missing}",
         ),
-        (accepted(lead), "outcome", "the outcome of BANT is not recorded as accepted"),
+        (accepted(lead), "outcome", f"the outcome of BANT is not recorded as accepted{open_still}"),
+        (
+            not (accepted(lead) and unknown),
+            "bant",
+            f"BANT was accepted and is not answered any more: {unknown}; answer it again",
+        ),
         (
             lead.duplicate_check is DuplicateCheck.PASS,
             "duplicate_check",
@@ -61,39 +93,36 @@ def obstacles(lead: Lead, rules: QualificationRules) -> tuple[Obstacle, ...]:
 
 def budget_amount(text: str, rules: QualificationRules) -> Money:
     """The lower bound of a budget such as `10k-50k`, `€10,000 – 50,000`, `100k+` or `up to 5k` (which bounds nothing
-    from below, so 0). No number is 0; no currency is the one of the rules."""
-    said = text.casefold()
-    currency = _currency(said, rules.budget_signs) or rules.default_currency
-    found = _NUMBER.search(said)
-    if found is None or any(said.lstrip().startswith(word.casefold()) for word in rules.budget_upper_words):
-        return Money(minor=0, currency=currency)
-    scale = found.group(2) or ""
-    if not scale:  # "10-50k": the unit stands once, at the end
-        rest = _NUMBER.match(said[found.end() :].lstrip(" –—-"))
-        scale = (rest.group(2) or "") if rest else ""
-    amount = _plain(found.group(1)) * _SCALE[scale.casefold()]
-    if amount > _MOST:
-        amount = Decimal(0)
-    return Money(minor=int(amount.scaleb(minor_digits(currency))), currency=currency)
+    from below, so 0). What is not surely understood is 0 too: no number, an unknown word or sign beside it, a currency
+    that the rules do not know, two of them. No currency is the one of the rules."""
+    names = _currency_names(rules)
+    reading = read_quantity(text, Vocabulary(frozenset(names), _BEFORE, _AFTER, _EITHER))
+    said = {names[name] for name in reading.names}
+    currency = next(iter(said)) if len(said) == 1 else rules.default_currency
+    digits, amount = minor_digits(currency), reading.least
+    unclear = (
+        amount is None
+        or amount > _MOST
+        or len(said) > 1
+        or any(text.casefold().lstrip().startswith(word.casefold()) for word in rules.budget_upper_words)
+        # "5 crore" with no currency is rupees, whatever the rules' own currency is
+        or (not said and currency not in _RUPEES and bool(reading.units & INDIAN_UNITS))
+        or (digits == 3 and reading.doubtful)
+    )
+    minor = Decimal(0) if unclear or amount is None else amount.scaleb(digits)
+    return Money(minor=int(minor) if minor == int(minor) else 0, currency=currency)
 
 
-def _currency(said: str, signs: Mapping[str, str]) -> str:
-    """The currency whose sign a text holds; of several the longest sign, as `r$` before `$`."""
-    found = [
-        sign
-        for sign in signs
-        if (re.search(rf"(?<![a-z]){re.escape(sign.casefold())}(?![a-z])", said) if sign.isalpha() else sign in said)
-    ]
-    return signs[max(found, key=len)] if found else ""
-
-
-def _plain(digits: str) -> Decimal:
-    """A number as people write it. The last mark is a decimal point unless exactly three digits follow it."""
-    kept = re.sub(r"[' ]", "", digits)
-    head, mark, tail = kept.rpartition(".") if kept.rfind(".") > kept.rfind(",") else kept.rpartition(",")
-    if not mark or len(tail) == 3:
-        return Decimal(re.sub(r"\D", "", kept))
-    return Decimal(f"{re.sub(r'\D', '', head) or '0'}.{tail}")
+def _currency_names(rules: QualificationRules) -> dict[str, str]:
+    """Every way to name a currency that the rules know, casefolded: their signs, the codes, and other ways that mean
+    one of those currencies alone."""
+    known = {*rules.budget_signs.values(), rules.default_currency}
+    names = {code.casefold(): code for code in known}
+    for currencies, ways in _ALSO.items():
+        meant = known.intersection(currencies)
+        if len(meant) == 1:
+            names |= dict.fromkeys(ways, meant.pop())
+    return names | {sign.casefold(): currency for sign, currency in rules.budget_signs.items()}
 
 
 def expected_close(timeline: str, now: datetime, rules: QualificationRules) -> date:

@@ -4,12 +4,13 @@ Nothing is lost: what the survivor lacks it gets, what differs is told with both
 does. Pure functions over leads and consent records.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from revops.crm.consent import BY_OTHERS, Consent, ConsentRecord
 from revops.crm.model import Lead, LeadStatus, Value
+from revops.crm.policies.engagement import kept
 from revops.kernel import Refused, VersionConflict
 
 CHOSEN = (
@@ -23,7 +24,6 @@ _TAKEN = ("account_id", "qualification", "nomination")
 _EARLIEST, _LATEST = ("contacted_at", "first_touch_at"), ("whatsapp_inbound_at",)
 _SIDE_BY_SIDE = ("undeliverable", "name_flags")
 _NAMED = ("metadata", "custom_fields")
-_MAX_ENGAGEMENT = 50
 _AHEAD = (LeadStatus.CONTACTED, LeadStatus.QUALIFIED)
 
 
@@ -61,8 +61,8 @@ def together(survivor: Lead, other: Lead, theirs: frozenset[str]) -> tuple[dict[
         if said and (not mine or (name in theirs and said != mine)):
             changes[name] = said
         if mine and said and mine != said:
-            kept, left = (said, mine) if name in theirs else (mine, said)
-            differences.append(Difference(field=name, kept=str(kept), other=str(left)))
+            stands, left = (said, mine) if name in theirs else (mine, said)
+            differences.append(Difference(field=name, kept=str(stands), other=str(left)))
     changes |= {name: getattr(other, name) for name in _TAKEN if getattr(other, name) and not getattr(survivor, name)}
     changes |= _times(survivor, other, _EARLIEST, min) | _times(survivor, other, _LATEST, max)
     for name in _SIDE_BY_SIDE:
@@ -70,7 +70,7 @@ def together(survivor: Lead, other: Lead, theirs: frozenset[str]) -> tuple[dict[
     for name in _NAMED:
         changes[name] = {**getattr(other, name), **getattr(survivor, name)}
     done = {(each.event, each.ref, each.at): each for each in (*survivor.engagement, *other.engagement)}
-    changes["engagement"] = tuple(sorted(done.values(), key=lambda each: each.at))[-_MAX_ENGAGEMENT:]
+    changes["engagement"] = kept(done.values())
     if survivor.status is LeadStatus.NEW and other.status in _AHEAD:
         changes["status"] = other.status
     merged = (*survivor.merged_from, *other.merged_from, other.id)  # the last merge stands last
@@ -92,7 +92,7 @@ def apart(now: Lead, after: Lead, before: Lead) -> dict[str, Any]:
         if name not in own and getattr(now, name) == getattr(after, name) != getattr(before, name)
     }
     since = tuple(done for done in now.engagement if done not in after.engagement)
-    changes["engagement"] = (*before.engagement, *since)[-_MAX_ENGAGEMENT:]
+    changes["engagement"] = kept((*before.engagement, *since))
     changes["merged_from"] = before.merged_from
     return changes
 
@@ -118,22 +118,10 @@ def consents_together(
     return tuple(entries), any(record.do_not_disturb for record in (survivor, other) if record)
 
 
-def said_since(now: Sequence[Consent], after: Sequence[Consent]) -> tuple[Consent, ...]:
-    """What was said to a merged person since the merge."""
-    return tuple(now[len(after) :])
-
-
-def refused_again(record: ConsentRecord | None, since: Sequence[Consent], now: datetime) -> Iterator[Consent]:
-    """Refusals that stand again for the survivor of a merge that is undone: an agreement since may be the other's. It
-    holds where nobody refused: not the survivor before, and neither of them since."""
-    for subject, said in {(said.channel, said.purpose): said for said in since}.items():
-        refusals = [each for each in since if (each.channel, each.purpose) == subject and not each.granted]
-        stood = record.standing(*subject) if record else None
-        if stood is not None and not stood.granted:
-            refusals.append(stood)
-        if said.granted and refusals:
-            evidence = "undoing a merge: who agreed is not known"
-            yield refusals[-1].model_copy(update={"at": now, "evidence": evidence})
+def refused_since(now: Sequence[Consent], after: Sequence[Consent]) -> tuple[Consent, ...]:
+    """What was refused while two were one: it holds for both. What was agreed to holds for neither, since nobody knows
+    which of them said so: each stands by what they had said before, until they say it anew."""
+    return tuple(said for said in now[len(after) :] if not said.granted)
 
 
 def _in_time(entries: Sequence[Consent]) -> list[Consent]:

@@ -42,10 +42,11 @@ class QualificationRules(SettingsDocument):
     """The rules of qualification and conversion.
 
     `nominate_from` is the score that nominates; a nomination lapses when the score falls `nominate_again_below_by`
-    points below that, and only then can it be made again. `convert_above` is the score that conversion has to exceed.
-    `budget_signs` are the ways a budget names its currency, `budget_upper_words` begin one that only says "at most",
-    `close_days` turns a timeline into days until the deal is expected to close. `account_alike_from` is how alike
-    (0–1) a company's name must be to an account's for the account to be used, `account_maybe_from` for it to be shown.
+    points below that or the lead is given up, and only then can it be made again. `convert_above` is the score that
+    conversion has to exceed. `budget_signs` are the ways a budget names its currency, `budget_upper_words` begin one
+    that only says "at most", `close_days` turns a timeline into days until the deal is expected to close.
+    `account_alike_from` is how alike (0–1) a company's name must be to an account's for the account to be used,
+    `account_maybe_from` for it to be shown.
     """
 
     SETTING: ClassVar[str] = "qualification"
@@ -140,15 +141,24 @@ def require_reason(reason: str, allowed: tuple[str, ...]) -> None:
         raise Invalid.field("reason", "LEAD-6 reason", "not a reason on the list", ", ".join(allowed))
 
 
+def lapsed(nomination: Nomination | None) -> Nomination | None:
+    """A nomination that stands no more, so that the score may nominate again."""
+    if nomination is None or not nomination.standing:
+        return nomination
+    return nomination.model_copy(update={"standing": False})
+
+
 def nominated(lead: Lead, rules: QualificationRules, now: datetime) -> Nomination | None:
     """A lead's nomination as it has to stand now: made when the score is high enough, lapsed when it has fallen well
-    below, else what it was. Leads that nobody works on are left as they are."""
+    below or the lead was given up, else what it was. Archived leads are left as they are."""
     stands = lead.nomination
-    if lead.status not in _WORKED_ON or lead.merged_into:
+    if lead.merged_into or lead.status is LeadStatus.CONVERTED:
         return stands
+    if lead.status not in _WORKED_ON:
+        return lapsed(stands)
     if stands is not None and stands.standing:
         fallen = lead.score < rules.nominate_from - rules.nominate_again_below_by
-        return stands.model_copy(update={"standing": False}) if fallen else stands
+        return lapsed(stands) if fallen else stands
     if lead.score < rules.nominate_from:
         return stands
     return Nomination(at=now, score=lead.score, number=stands.number + 1 if stands else 1)
