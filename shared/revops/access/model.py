@@ -1,10 +1,11 @@
 """Users who log in, the teams they stand in, and the keys machines use."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import AwareDatetime
 
-from revops.kernel import Role
+from revops.kernel import IN_ORDER, Role
 from revops.table import Entity
 
 
@@ -41,7 +42,7 @@ class ApiKey(Entity):
     it is good beside the new key, whose `rotated_from` it is. `rate_per_minute` 0 is no limit."""
 
     name: str
-    scopes: frozenset[str]
+    scopes: Annotated[frozenset[str], IN_ORDER]
     active: bool = True
     valid_until: AwareDatetime | None = None
     rate_per_minute: int = 600

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | user | USER#<id> | USER | subject of a token |
 | team | TEAM#<id> | TEAM | id |
-| membership | TEAM#<team> | MEMBER#<user> | a team's members, consistently: it decides access |
+| membership | TEAM#<team> | MEMBER#<user> | a team's members, also those who left, consistently: it decides access |
 | child team | TEAM#<parent> | CHILD#<team> | the teams below |
 | role listing | ROLE#<role> | USER#<user> | who shares in round-robin |
 | key | APIKEY#<sha256> | KEY | hash of the presented key |
@@ -58,15 +58,14 @@ def all_keys(table: Table) -> list[ApiKey]:
 
 
 def place_user(transaction: Transaction, user: User, before: User | None) -> None:
-    """Keeps the membership and role listings equal to the user, in the user's own transaction."""
-    if before is not None:
-        for key in _listings(before):
-            if not user.active or key not in _listings(user):
-                transaction.delete(key)
-    if user.active:
-        for key in _listings(user):
-            if before is None or not before.active or key not in _listings(before):
-                transaction.put(Row(pk=key.pk, sk=key.sk, kind=_LISTING), ANYTHING)
+    """Keeps the membership and role listings equal to the user, in the user's own transaction. Who has left stays a
+    member: what they own is their manager's to see and to hand out."""
+    stands = _listings(user)
+    for key in _listings(before) if before is not None else ():
+        if key not in stands:
+            transaction.delete(key)
+    for key in stands:
+        transaction.put(Row(pk=key.pk, sk=key.sk, kind=_LISTING), ANYTHING)
 
 
 def place_team(transaction: Transaction, team: Team) -> None:
@@ -75,8 +74,9 @@ def place_team(transaction: Transaction, team: Team) -> None:
         transaction.put(Row(pk=f"TEAM#{team.parent_id}", sk=f"CHILD#{team.id}", kind=_LISTING), ANYTHING)
 
 
-def _listings(user: User) -> tuple[Key, Key]:
-    return Key(f"TEAM#{user.team_id}", f"MEMBER#{user.id}"), Key(f"ROLE#{user.role}", f"USER#{user.id}")
+def _listings(user: User) -> tuple[Key, ...]:
+    member = Key(f"TEAM#{user.team_id}", f"MEMBER#{user.id}")
+    return (member, Key(f"ROLE#{user.role}", f"USER#{user.id}")) if user.active else (member,)
 
 
 def reports_of(table: Table, team_id: str) -> frozenset[str]:

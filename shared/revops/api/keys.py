@@ -11,6 +11,7 @@ from revops.platform.http import Api
 from revops.platform.problems import JSON
 
 _EXAMPLE_ID = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_RATE = "Requests that are let through in a minute; 0: no limit of its own. Usage is not held to it: no event is lost"
 
 
 class KeyRequest(BaseModel):
@@ -20,7 +21,7 @@ class KeyRequest(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,59}$", examples=["partner-one"])]
     scopes: Annotated[frozenset[str], Field(min_length=1, max_length=10, examples=[["leads:write"]])]
-    rate_per_minute: Annotated[int, Field(ge=0, le=60_000, description="0: no limit of its own")] = 600
+    rate_per_minute: Annotated[int, Field(ge=0, le=60_000, description=_RATE)] = 600
 
 
 class RotationRequest(BaseModel):

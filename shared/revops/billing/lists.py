@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from revops.access import Policy, Resource
 from revops.billing.model import ActivityLogEntry, ActivityType, Customer, MembershipStatus
 from revops.billing.rights import CustomerRights
 from revops.billing.store import ACTIVITY_LOG, CUSTOMER, activity_query, customer_partitions, place_in_list
-from revops.kernel import CallContext, Clock, Forbidden, VersionConflict
+from revops.kernel import CallContext, Clock, Forbidden, StatedTime, VersionConflict
 from revops.table import (
     CursorSigner,
     Row,
@@ -118,7 +118,7 @@ class CustomerChange(BaseModel):
 
     version: Annotated[int, Field(ge=1, description="The version that was read; another one stands → 409")]
     notes: Annotated[str, Field(max_length=10_000)] | None = None
-    next_follow_up_at: Annotated[AwareDatetime | None, Field(description="null takes it away")] = None
+    next_follow_up_at: Annotated[StatedTime | None, Field(description="null takes it away")] = None
 
 
 class ChangeCustomer:

@@ -162,7 +162,7 @@ def noted(facts: Mapping[str, str], status: DeliveryStatus) -> dict[str, str]:
 
 def is_stop(said: Sequence[str], rules: WhatsappRules) -> bool:
     """Whether one of these texts is, as a whole, a word that withdraws."""
-    words = {_bare(word) for word in rules.stop_words}
+    words = {_bare(word) for word in rules.stop_words} - {""}
     return any(_bare(text) in words for text in said if text)
 
 
@@ -190,10 +190,10 @@ def submission_of(message: InboundMessage, key: str, rules: WhatsappRules) -> Le
 
 
 def _bare(text: str) -> str:
-    """The words of a text: folded, without marks, emoji and spaces around them."""
+    """The words of a text: folded, without marks, emoji and spaces around them; of one that has no words, its signs."""
     folded = tidy(text).casefold()
     kept = (char if unicodedata.category(char)[0] in "LMN" else " " for char in folded)
-    return " ".join("".join(kept).split())
+    return " ".join("".join(kept).split()) or folded
 
 
 def _activity_id(message_id: str) -> str:

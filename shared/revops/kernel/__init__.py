@@ -1,7 +1,7 @@
 """What every slice may use: time, identity, money, errors, strict JSON, blobs, who is asking. Imports none of ours."""
 
 from revops.kernel.blobs import BlobStore
-from revops.kernel.clock import Clock, ClockTime, StatedTime, SystemClock, parse_time, time_text
+from revops.kernel.clock import Clock, ClockTime, StatedDay, StatedTime, SystemClock, parse_time, time_text
 from revops.kernel.context import CallContext, Principal, Role, system_call
 from revops.kernel.errors import (
     CapReached,
@@ -20,12 +20,13 @@ from revops.kernel.errors import (
     issue_of,
 )
 from revops.kernel.ids import IdFactory, RandomIds, id_prefix
-from revops.kernel.jsontext import JsonError, canonical_json, parse_json
+from revops.kernel.jsontext import IN_ORDER, JsonError, canonical_json, parse_json
 from revops.kernel.money import Money, exact_decimal
 from revops.kernel.months import add_months, term_day
 from revops.kernel.secret_lists import several
 
 __all__ = [
+    "IN_ORDER",
     "BlobStore",
     "CallContext",
     "CapReached",
@@ -44,6 +45,7 @@ __all__ = [
     "RandomIds",
     "Refused",
     "Role",
+    "StatedDay",
     "StatedTime",
     "SystemClock",
     "TooLarge",

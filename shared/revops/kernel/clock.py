@@ -1,11 +1,13 @@
 """Time is a dependency: nothing in a slice asks the operating system what time it is."""
 
-from datetime import UTC, datetime, time
-from typing import Annotated, Protocol
+import re
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any, Protocol
 
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Clock(Protocol):
@@ -29,6 +31,16 @@ def _plausible(moment: datetime) -> datetime:
 
 StatedTime = Annotated[AwareDatetime, AfterValidator(_plausible)]
 """A time that somebody outside says. At either end of the calendar a zone's offset leads out of it (S13)."""
+
+
+def _written_day(said: Any) -> Any:
+    if isinstance(said, date) or (isinstance(said, str) and _DAY.fullmatch(said)):
+        return said
+    raise ValueError("a day as text, such as 2026-11-20")
+
+
+StatedDay = Annotated[date, BeforeValidator(_written_day)]
+"""A day that somebody outside says. Pydantic alone reads a number, too, as one: 0 as the first day of 1970 (S13)."""
 
 
 def _without_zone(clock: time) -> time:

@@ -7,7 +7,12 @@ to. Each of these is a way to have two readers disagree about one request (fault
 import json
 from typing import Any, NoReturn
 
+from pydantic import PlainSerializer
+
 MAX_DEPTH = 32
+IN_ORDER = PlainSerializer(sorted, return_type=list[str], when_used="json")
+"""Beside the type of a set of texts: it is always written the same way. Each process orders sets differently, and what
+nobody changed must not look changed in a plan or in the audit."""
 
 
 class JsonError(ValueError):

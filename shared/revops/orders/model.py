@@ -3,11 +3,20 @@
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
-from revops.kernel import Money
+from revops.kernel import Money, StatedDay
 from revops.kernel.money import Currency, Rate
 from revops.orders.reviews import Rendering, Review
 from revops.table import Entity
@@ -153,17 +162,28 @@ class SpendCap(_Part):
     period: CapPeriod
 
 
-Executed = Literal["Yes", "No"] | date
-"""A contract document: executed, not executed, or executed on a date."""
+Day = Annotated[StatedDay, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
+"""A day that a contract can be about."""
+
+
+def _executed(said: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(said)
+    except ValidationError as error:
+        raise ValueError("Yes, No, or the day it was executed, such as 2026-11-20") from error
+
+
+Executed = Annotated[Literal["Yes", "No"] | Day, WrapValidator(_executed)]
+"""A contract document: executed, not executed, or executed on a day."""
 
 SccStatus = Annotated[str, Field(pattern=r"^(Yes|No|Module( [1-4])?)$", examples=["Module 2"])]
 """Standard contractual clauses: `Yes`, `No`, or which module was executed."""
 
 
-Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
-"""A day that a contract can be about."""
+PerSeat = Annotated[int, Field(ge=0, le=10**12)]
+"""Per seat and month, in minor units."""
 TermMonths = Annotated[int, Field(ge=1, le=120)]
-RenewalDate = Annotated[date, Field(le=date(2110, 1, 1))]
+RenewalDate = Annotated[StatedDay, Field(le=date(2110, 1, 1))]
 """At the latest the end of the longest term that may be agreed, so that there is a day on which it renews."""
 
 
@@ -205,7 +225,7 @@ class _AgreedTerms(_Part):
 class OrderTerms(_AgreedTerms):
     """What is agreed: every field of ORD-1 that people fill in. `list_price` is per seat and month, in minor units."""
 
-    list_price: Annotated[int, Field(ge=0, le=10**12)]
+    list_price: PerSeat
     renewal_date: RenewalDate
 
     @model_validator(mode="after")
@@ -224,7 +244,7 @@ class OrderSubmission(_AgreedTerms):
     amends: Literal[""] = ""
     account_id: Annotated[str, Field(pattern=r"^(ACC_[0-9A-Z]{1,40})?$")] = ""
     opportunity_id: Annotated[str, Field(pattern=r"^(OPP_[0-9A-Z]{1,40})?$")] = ""
-    list_price: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    list_price: PerSeat | None = None
     renewal_date: RenewalDate | None = None
 
 

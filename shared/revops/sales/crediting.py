@@ -93,7 +93,7 @@ class RequestCredit:
         if payment.status is PaymentStatus.REVERSED:
             raise Refused(f"payment {payment_id} was reversed")
         if wanted.amount > payment.amount:
-            raise Invalid.field("amount", "paid-amount", "more than was paid", f"1–{payment.amount}")
+            raise Invalid.field("amount", "paid-amount", "more than was paid", f"at most {payment.amount}")
         return self._store(
             key,
             call,

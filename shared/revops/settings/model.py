@@ -15,7 +15,7 @@ class SettingsDocument(BaseModel):
     that a job writes has no file (`IN_FILE` False), so that applying the files does not undo the job.
     """
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     SETTING: ClassVar[str]
     IN_FILE: ClassVar[bool] = True

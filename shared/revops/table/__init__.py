@@ -22,6 +22,7 @@ from revops.table.shards import merge_pages, shard_of
 from revops.table.transaction import (
     ABSENT,
     ANYTHING,
+    MAX_DOC,
     Check,
     Delete,
     Expectation,
@@ -35,6 +36,7 @@ __all__ = [
     "ABSENT",
     "ANYTHING",
     "INDEXES",
+    "MAX_DOC",
     "Change",
     "Check",
     "ConditionFailed",

@@ -333,6 +333,14 @@ def test_a_sentence_is_no_stop(words: str) -> None:
     assert not is_stop((words,), WhatsappRules())
 
 
+@pytest.mark.mission("CAP-9")
+def test_a_sign_may_be_a_stop_word_and_is_no_other_sign() -> None:
+    rules = WhatsappRules(stop_words=("stop", "🛑", " ", "..."))
+    assert [is_stop((said,), rules) for said in ("🛑", " 🛑 ", "👍", "", " ", "!", "Stop 🛑")] == [
+        True, True, False, False, False, False, True,
+    ]  # fmt: skip
+
+
 # ── what became of our messages ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -46,3 +46,7 @@ def test_signs_add_up_and_the_rules_say_what_they_are_worth() -> None:
     lenient = RULES.model_copy(update={"points": {"link in a name": 5}})
     assert spam(both, lenient) == (SpamScore.LOW, ("a link in a name (+5)",))
     assert spam(submission(metadata={"elapsed_ms": "9" * 40}), RULES)[0] is SpamScore.LOW
+
+
+def test_a_word_of_nothing_is_no_sign() -> None:
+    assert spam(submission(metadata={"message": "Hello there"}), SpamRules(words=("", "  "))) == (SpamScore.LOW, ())

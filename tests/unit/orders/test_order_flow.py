@@ -13,6 +13,8 @@ from revops.orders.decisions import Amendment
 from revops.orders.events import events
 from revops.orders.model import OrderForm, OrderStatus, Step, StepOutcome
 from revops.orders.policies.lifecycle import MOVES, next_step, require_move
+from revops.orders.policies.pricing import PlanOffer
+from revops.orders.policies.review import ReviewRules
 from revops.orders.reviews import ReviewDecision
 from revops.orders.signature import SignedDocument
 from revops.orders.workflow import GIVE_UP, StepTask
@@ -70,6 +72,11 @@ def test_what_the_form_leaves_open_comes_from_the_price_list_and_the_term(desk: 
         {"payment_method": "Cash"},
         {"esign_method": "Fax"},
         {"dpa": "Maybe"},
+        {"dpa": 0},
+        {"dpa": "0"},
+        {"uk_idta": "0001-01-01"},
+        {"start_date": 1_795_132_800},
+        {"renewal_date": 1_795_132_800},
         {"sccs": "Module 5"},
         {"seats": 0},
         {"discount_percent": 10.5},
@@ -94,6 +101,34 @@ def test_what_the_form_leaves_open_comes_from_the_price_list_and_the_term(desk: 
 def test_what_is_not_on_the_form_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         submission(**changes)
+
+
+@pytest.mark.mission("ORD-1", "ORD-8")
+@pytest.mark.parametrize("said", ["maybe", 0, "1970-01-01", "2026-02-30"])
+def test_a_document_that_is_said_otherwise_is_named_as_the_form_names_it(said: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        submission(dpa=said)
+    [error] = refused.value.errors()
+    assert (error["loc"], error["msg"]) == (
+        ("dpa",),
+        "Value error, Yes, No, or the day it was executed, such as 2026-11-20",
+    )
+
+
+@pytest.mark.mission("ORD-1")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda: ReviewRules(max_start_days_ahead=10**7),
+        lambda: ReviewRules(max_start_days_past=10**6),
+        lambda: PlanOffer(product_name="P", seat_prices={"EUR": -1}),
+        lambda: PlanOffer(product_name="P", seat_prices={"EUR": 10**13}),
+        lambda: PlanOffer(product_name=""),
+    ],
+)
+def test_rules_by_which_no_form_could_be_read_are_refused(broken: Callable[[], object]) -> None:
+    with pytest.raises(ValidationError):
+        broken()
 
 
 @pytest.mark.mission("ORD-1")

@@ -1,14 +1,15 @@
 """Rules as data: planned, previewed, applied over what was read, and in force soon after."""
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from pydantic import Field
 
 from revops.access import Policy
+from revops.audit import WriteAudit
 from revops.bootstrap.registry import settings_documents
-from revops.kernel import CallContext, Invalid, NotFound, Principal, Role, VersionConflict
+from revops.kernel import IN_ORDER, CallContext, Invalid, NotFound, Principal, Role, TooLarge, VersionConflict
 from revops.settings import SETTINGS, SettingsDocument, SettingsReader
 from revops.settings.events import events
 from revops.settings.model import SettingsRecord
@@ -28,6 +29,8 @@ class Limits(SettingsDocument):
 
     most: int = Field(default=5, ge=1)
     names: tuple[str, ...] = ()
+    share: float = 0.5
+    places: Annotated[frozenset[str], IN_ORDER] = frozenset()
 
 
 class Desk:
@@ -50,7 +53,7 @@ def desk() -> Desk:
 
 def test_defaults_hold_until_something_is_applied(desk: Desk) -> None:
     view = desk.change.read("limits", ADMIN)
-    assert (view.version, view.content) == (0, {"most": 5, "names": []})
+    assert (view.version, view.content) == (0, {"most": 5, "names": [], "share": 0.5, "places": []})
 
 
 def test_a_plan_shows_the_difference_and_what_it_would_have_meant_and_writes_nothing(desk: Desk) -> None:
@@ -216,3 +219,41 @@ def test_what_no_longer_fits_stops_its_readers_but_not_the_one_who_mends_it(desk
         SettingsReader(desk.table, ttl=0).read(Limits)
     assert desk.change.apply("limits", {"most": 6}, 1, ADMIN).version == 2
     assert SettingsReader(desk.table, ttl=0).read(Limits).most == 6
+
+
+def test_what_no_longer_fits_is_shown_as_it_stands_and_the_defaults_mend_it(desk: Desk) -> None:
+    _applied_by_another_release(desk, {"most": "many"})
+    assert desk.change.read("limits", ADMIN).content == {"most": "many"}
+    plan = desk.change.plan("limits", {}, ADMIN)
+    assert ("most", "many", 5) in [(each.field, each.old, each.new) for each in plan.differences]
+    assert desk.change.apply("limits", {}, 1, ADMIN).version == 2
+    assert SettingsReader(desk.table, ttl=0).read(Limits) == Limits()
+
+
+@pytest.mark.fault("S13")
+@pytest.mark.parametrize("said", ["Infinity", "inf", "1e400", "NaN"])
+def test_a_number_that_is_none_is_refused(desk: Desk, said: str) -> None:
+    with pytest.raises(Invalid):
+        desk.change.apply("limits", {"share": said}, 0, ADMIN)
+    with pytest.raises(ValueError, match="finite"):
+        settings_documents()["matching"].model_validate({"same_from": said})
+
+
+@pytest.mark.mission("SAFE-3")
+def test_what_the_audit_of_its_change_could_not_hold_is_refused(desk: Desk) -> None:
+    """The entry of a change has the document as it was and as it is."""
+    name = "é" * 1_000
+    with pytest.raises(TooLarge, match="at most 190000"):
+        desk.change.apply("limits", {"names": [name] * 95}, 0, ADMIN)
+    for version in range(2):
+        desk.change.apply("limits", {"names": [name] * 94 + ["x" * version]}, version, ADMIN)
+    write = WriteAudit(desk.table, desk.clock)
+    for change in [each for each in desk.table.changes if each.kind == SETTINGS.kind]:
+        write(change)
+
+
+def test_a_set_is_written_the_same_way_by_every_process(desk: Desk) -> None:
+    places = [chr(ord("a") + number) * 3 for number in range(20)]
+    view = desk.change.apply("limits", {"places": places[::-1]}, 0, ADMIN)
+    assert view.content["places"] == places
+    assert desk.change.apply("limits", {"places": places}, 0, ADMIN).version == 1

@@ -164,7 +164,7 @@ class Workbook:
         place = next((place for kind, place in targets.values() if kind == "styles"), "")
         if not place:
             return frozenset()
-        formats: dict[int, str] = {}
+        shows: dict[int, bool] = {}
         dates: set[int] = set()
         inside = {"cellXfs": False}
         count = -1
@@ -172,13 +172,14 @@ class Workbook:
         def start(name: str, attributes: dict[str, str]) -> None:
             nonlocal count
             if name == "numFmt":
-                formats[int(attributes.get("numFmtId", "0"))] = attributes.get("formatCode", "")
+                number = int(attributes.get("numFmtId", "0"))
+                shows[number] = _shows_date(attributes.get("formatCode", ""))
             elif name in ("cellXfs", "cellStyleXfs", "cellStyles", "dxfs"):
                 inside["cellXfs"] = name == "cellXfs"
             elif name == "xf" and inside["cellXfs"]:
                 count += 1
                 number = int(attributes.get("numFmtId", "0"))
-                if number in _BUILT_IN_DATES or _shows_date(formats.get(number, "")):
+                if number in _BUILT_IN_DATES or shows.get(number, False):
                     dates.add(count)
 
         try:
@@ -206,7 +207,7 @@ class Workbook:
 
 def _shows_date(code: str) -> bool:
     """Whether a number format shows a date or time: it has their letters outside quotes, colours and escapes."""
-    bare = re.sub(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.', "", code)
+    bare = re.sub(r'"[^"]*"|\[[^\[\]]*\]|\\.|_.|\*.', "", code)
     return bool(re.search(r"[dmyhs]", bare, re.I)) and "general" not in bare.casefold()
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from revops.access import UNASSIGNED
 from revops.crm.countries import country_code
 from revops.crm.model import Assignment
-from revops.kernel import Role
+from revops.kernel import IN_ORDER, Role
 from revops.settings import SettingsDocument
 
 __all__ = [
@@ -41,7 +41,7 @@ OWNERS = frozenset({Role.ADMIN, Role.SALES_MANAGER, Role.SALES_REP, Role.SDR})
 """Roles of those who may be named as the owner of a lead, or of an account and its deal."""
 
 Weight = Annotated[int, Field(ge=0, le=10)]
-_Words = frozenset[Annotated[str, Field(max_length=120)]]
+_Words = Annotated[frozenset[Annotated[str, Field(max_length=120)]], IN_ORDER]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from revops.crm.model import Channel, Lead, ResponseTarget
-from revops.kernel import ClockTime
+from revops.kernel import IN_ORDER, ClockTime
 from revops.settings import SettingsDocument
 
 _LOOKED_AHEAD = 400
@@ -56,8 +56,8 @@ class ResponseRule(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
     minutes: int = Field(ge=1, le=10_080)
     min_score: int = Field(default=0, ge=0, le=100)
-    sources: frozenset[Annotated[str, Field(max_length=120)]] = frozenset()
-    channels: frozenset[Channel] = frozenset()
+    sources: Annotated[frozenset[Annotated[str, Field(max_length=120)]], IN_ORDER] = frozenset()
+    channels: Annotated[frozenset[Channel], IN_ORDER] = frozenset()
     around_the_clock: bool = False
 
     def fits(self, lead: Lead) -> bool:

@@ -107,7 +107,7 @@ def _words(submission: LeadSubmission, rules: SpamRules) -> str:
 
 @lru_cache(maxsize=8)
 def _patterns(words: tuple[str, ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((word, re.compile(rf"\b{re.escape(fold(word))}\b")) for word in words)
+    return tuple((word, re.compile(rf"\b{re.escape(folded)}\b")) for word in words if (folded := fold(word)))
 
 
 def _same_text(submission: LeadSubmission, _: SpamRules) -> str:

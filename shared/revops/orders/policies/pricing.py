@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from revops.kernel import Refused
 from revops.kernel.money import minor_digits
-from revops.orders.model import BillingCycle, Meter, OrderTerms, Plan, UsageLine
+from revops.orders.model import BillingCycle, Meter, OrderTerms, PerSeat, Plan, UsageLine
 from revops.orders.policies.calendar import ContractZones
 from revops.orders.policies.collection import CollectionTerms
 from revops.settings import SettingsDocument
@@ -19,8 +19,8 @@ class PlanOffer(BaseModel):
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
-    product_name: str
-    seat_prices: Mapping[str, int] = {}
+    product_name: Annotated[str, Field(min_length=1, max_length=250)]
+    seat_prices: Mapping[str, PerSeat] = {}
     features: tuple[str, ...] = ()
 
 

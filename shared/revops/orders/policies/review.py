@@ -38,6 +38,9 @@ class ApprovalStage(BaseModel):
     escalate_to: tuple[Role, ...] = (Role.ADMIN,)
 
 
+_Days = Annotated[int, Field(ge=0, le=36_500)]
+
+
 class ReviewRules(SettingsDocument):
     """What is standard, and the stages that approve the rest, in their order. An order that keeps to all of it is
     approved by itself."""
@@ -53,8 +56,8 @@ class ReviewRules(SettingsDocument):
     catalogue_price_only: bool = True
     existing_stripe_customer: bool = True
     """Whether a form that names a Stripe customer instead of having one made goes to review."""
-    max_start_days_ahead: Annotated[int, Field(ge=0)] = 365
-    max_start_days_past: Annotated[int, Field(ge=0)] = 31
+    max_start_days_ahead: _Days = 365
+    max_start_days_past: _Days = 31
     renewal_at_end_of_term: bool = True
     max_included_units: Annotated[int, Field(ge=0)] = 1_000_000
     """Units a month that a usage line may include."""

@@ -324,6 +324,42 @@ def test_what_is_no_sound_workbook_is_refused_at_once(made: Callable[[], bytes],
     assert time.thread_time() - started < 1
 
 
+def formatted(code: str, styles: str) -> bytes:
+    """Styles of cells, and number format 200 by a code."""
+    quoted = code.replace('"', "&quot;")
+    numbers = f"<numFmts><numFmt numFmtId='200' formatCode='{quoted}'/></numFmts>"
+    return f"<styleSheet>{numbers}<cellXfs>{styles}</cellXfs></styleSheet>".encode()
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.fault("S12")
+@pytest.mark.parametrize("code", ["[" * 40_000, '"[' * 20_000, "\\" * 40_000])
+def test_many_styles_of_one_endless_number_format_cost_no_more_than_one(code: str) -> None:
+    styles = (
+        f"<styleSheet><numFmts><numFmt numFmtId='200' formatCode='{code.replace('"', '&quot;')}'/></numFmts><cellXfs>"
+    )
+    content = with_part(
+        "xl/styles.xml", (styles + "<xf numFmtId='200'/>" * 20_000 + "</cellXfs></styleSheet>").encode()
+    )
+    started = time.thread_time()
+    assert xlsx_rows(content)
+    assert time.thread_time() - started < 1
+
+
+@pytest.mark.mission("CAP-7")
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [("yyyy-mm-dd", "2026-11-20"), ("[$-409]d mmm yyyy", "2026-11-20"), ('0.0 "day"', "46346"), ("[Red]0", "46346")],
+)
+def test_a_number_is_a_day_where_its_format_shows_one(code: str, shown: str) -> None:
+    styles = formatted(code, "<xf numFmtId='0'/><xf numFmtId='200'/>")
+    made = io.BytesIO(workbook([["Day"], [46346]], dates=[(1, 0)]))
+    with zipfile.ZipFile(made) as sound:
+        content = package({part: sound.read(part) for part in sound.namelist()} | {"xl/styles.xml": styles})
+    _, [row] = xlsx_rows(content)
+    assert row.cells == (shown,)
+
+
 @pytest.mark.fault("S12")
 def test_texts_without_number_or_end_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("revops.channels.imports.workbook.MAX_TEXTS", 1_000)
