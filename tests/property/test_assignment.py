@@ -125,6 +125,23 @@ def test_a_territory_asks_for_all_of_its_criteria_and_for_nothing_it_does_not_na
 
 
 @pytest.mark.mission("CAP-12")
+@pytest.mark.parametrize("country", ["UK", "United Kingdom", "gb"])
+@pytest.mark.parametrize("language", ["de-DE", "DE", "de_AT"])
+def test_a_territory_may_be_written_as_people_write(country: str, language: str) -> None:
+    territory = Territory(
+        name="t",
+        countries=frozenset({country}),
+        industries=frozenset({" Software "}),
+        languages=frozenset({language}),
+        user_ids=("a",),
+    )
+    for said in (Traits("GB", "software ", language="de"), Traits("Great Britain", "SOFTWARE", language="de-CH")):
+        assert territory.takes(said)
+    assert not territory.takes(Traits("GB", "software", language="da"))
+    assert not territory.takes(Traits("", "software", language="de"))
+
+
+@pytest.mark.mission("CAP-12")
 def test_nobody_present_means_a_queue_and_not_a_loss() -> None:
     assert turn_for(GERMANY, AssignmentRules(), [], frozenset()) is None
     lead = submit_lead(MemoryTable(), roster=FixedRoster())(submission(), CALL).lead

@@ -170,6 +170,74 @@ def test_the_cases_a_company_meets(left: Features, right: Features, expected: Ma
     assert decided(left, right) is decided(right, left) is expected
 
 
+OTHER_CELL = "+49 1515 7654321"
+PROVIDERS, COUNTRIES = "addresses at two mail providers", "addresses of two countries"
+COMPANY, SURNAMES = "two addresses of one company", "surnames differ, in the addresses too"
+TWO_MAILBOXES = [
+    (("Hans", "Müller", "hans.mueller@gmx.de"), ("Hans", "Müller", "hans.mueller@gmx.net"), PROVIDERS),
+    (("John", "Smith", "john.smith@gmail.com"), ("John", "Smith", "john.smith@mail.com"), PROVIDERS),
+    (("", "Rossi", "mario.rossi@acme.example"), ("Maria", "Rossi", "maria.rossi@acme.example"), COMPANY),
+    (("Maria", "", "maria.bauer@acme.example"), ("Maria", "Sauer", "maria.sauer@acme.example"), COMPANY),
+    (("Thomas", "Meier", "thomas.meier@acme.example"), ("Thomas", "Meyer", "thomas.meyer@acme.example"), SURNAMES),
+    (("Stefan", "Schmidt", "stefan.schmidt@acme.example"), ("Stefan", "Schmitt", "stefan.schmitt@acme.example"),
+     SURNAMES),
+    (("Anna", "Hansen", "anna.hansen@acme.example"), ("Anna", "Jansen", "anna.jansen@acme.example"), SURNAMES),
+    (("Anna", "Möller", "a.moeller@acme.example"), ("Anna", "Müller", "a.mueller@acme.example"), SURNAMES),
+    (("Ali", "Li", "ali.li12@acme.example"), ("Ali", "Lim", "ali.lim12@acme.example"), SURNAMES),
+    (("Eva", "Garcia Lopez", "garcia.lopez@acme.example"), ("Eva", "Garcia Lopes", "garcia.lopes@acme.example"),
+     SURNAMES),
+    (("Meier", "Thomas", "thomas.meier@acme.example"), ("Thomas", "Meyer", "thomas.meyer@acme.example"), SURNAMES),
+    (("Maria", "Garcia", "maria.garcia@acme.es"), ("Maria", "Garcia", "maria.garcia@acme.pt"), COUNTRIES),
+    (("Ann", "Lee", "ann.lee@acme.co.uk"), ("Ann", "Lee", "ann.lee@acme.co.nz"), COUNTRIES),
+]  # fmt: skip
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.parametrize(("one", "other", "flag"), TWO_MAILBOXES)
+@pytest.mark.parametrize("phones", [(DESK, DESK), (CELL, OTHER_CELL), ("", "")])
+def test_two_mailboxes_a_slip_apart_are_looked_at_and_it_is_said_why(
+    one: tuple[str, str, str], other: tuple[str, str, str], flag: str, phones: tuple[str, str]
+) -> None:
+    left, right = (
+        person(first, last, email=mail, phone=phone)
+        for (first, last, mail), phone in zip((one, other), phones, strict=True)
+    )
+    for pair in ((left, right), (right, left)):
+        told = Matcher(MatchRules()).verdict("", "", *pair)
+        assert told.decision is REVIEW
+        assert told.flags == (flag,)
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.parametrize(("one", "other", "flag"), TWO_MAILBOXES)
+def test_one_mobile_number_outweighs_two_mailboxes(
+    one: tuple[str, str, str], other: tuple[str, str, str], flag: str
+) -> None:
+    left, right = (person(first, last, email=mail, phone=CELL) for first, last, mail in (one, other))
+    told = Matcher(MatchRules()).verdict("", "", left, right)
+    assert told.decision is SAME, flag
+    assert told.flags == ()
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("Asha", "Meier", "asha.meier@siemens.com"), ("Asha", "Meier", "asha.meiier@siemens.com")),
+        (("Asha", "Meier", "asha.meier@gmail.com"), ("Asha", "Meier", "asha.meier@gmial.com")),
+        (("Asha", "Meier", "asha.meier@acme.co"), ("Asha", "Meier", "asha.meier@acme.com")),
+        (("Asha", "Meier", "asha.meier@acme.de"), ("Asha", "Meier", "asha.meier@acmee.de")),
+        (("Asha", "Meier", "asha.meier@acme.example"), ("Asha", "Meyer", "asah.meier@acme.example")),
+        (("Hans", "Müller", "hans.mueller@acme.example"), ("Hans", "Mueller", "hnas.mueller@acme.example")),
+        (("John", "O'Neill", "john.oneill@acme.example"), ("John", "ONeill", "jhon.oneill@acme.example")),
+        (("Stefan", "Schmid", "s.schmidt@gmail.com"), ("Stefan", "Schmidt", "s.schmidt@gmial.com")),
+    ],
+)
+def test_a_slip_in_an_address_is_one_mailbox(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+    left, right = (person(first, last, email=mail) for first, last, mail in (one, other))
+    assert decided(left, right) is decided(right, left) is SAME
+
+
 @pytest.mark.mission("CAP-11")
 @pytest.mark.fault("S14")
 def test_what_only_looks_the_same_is_never_certain() -> None:

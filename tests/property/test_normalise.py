@@ -2,11 +2,12 @@
 
 import unicodedata
 
+import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from revops.crm.countries import EU_EEA_UK, country_code
+from revops.crm.countries import EU_EEA_UK, by_name, country_code
 from revops.crm.normalise import canonical_email, canonical_phone, company_core, fold, mixed_script, tidy
 from revops.crm.policies.spam import SpamRules, spam
 from tests.builders.crm import submission
@@ -193,6 +194,10 @@ def test_a_homograph_in_an_address_is_flagged(email: str, flagged: bool) -> None
         ("03-3224-5000", "JP", "+81332245000"),
         ("٠١٢٣", "EG", None),
         ("901820", "", None),
+        ("1712345678.0", "DE", "+491712345678"),
+        ("+491712345678.00", "", "+491712345678"),
+        ("7911123456.0", "GB", "+447911123456"),
+        ("030.901820", "DE", "+4930901820"),
         ("12", "DE", None),
         ("call me", "DE", None),
         ("+999 1234567", "", None),
@@ -233,8 +238,14 @@ def test_consent_is_a_duty_in_the_eu_the_eea_and_the_uk_and_nowhere_else() -> No
         ("Sverige", "SE"), ("The Netherlands", "NL"), ("India", "IN"), ("us", "US"), ("U.S.A.", "US"), ("CH", "CH"),
         ("Frankreich", "FR"), ("Rumänien", "RO"), ("Rumanien", "RO"), ("ESPANA", "ES"), ("Oesterreich", "AT"),
         ("Ελλάδα", "GR"), ("България", "BG"), ("Pays-Bas", "NL"), ("Großbritannien", "GB"), ("La Réunion", "RE"),
-        ("Schweiz", "CH"), ("", ""), ("XX", ""), ("Atlantis", ""), ("D", ""), ("#", ""),
+        ("Schweiz", "CH"), ("Vietnam", "VN"), ("Viet Nam", "VN"), ("Türkiye", "TR"), ("Turkiye", "TR"),
+        ("Côte d'Ivoire", "CI"), ("Hong Kong", "HK"), ("Philippines", "PH"),
+        ("", ""), ("XX", ""), ("Atlantis", ""), ("D", ""), ("#", ""),
     ],
 )  # fmt: skip
 def test_countries_as_people_write_them(text: str, code: str) -> None:
     assert country_code(text) == code
+
+
+def test_every_country_that_a_phone_may_be_of_has_a_name() -> None:
+    assert set(by_name().values()) == set(phonenumbers.SUPPORTED_REGIONS)

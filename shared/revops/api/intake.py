@@ -63,7 +63,8 @@ def add_intake_routes(api: Api, use: IntakeUseCases) -> None:
             "utm_content": utm_content, "utm_id": utm_id, "gclid": gclid, "gbraid": gbraid, "wbraid": wbraid,
             "gad_source": gad_source, "gad_campaignid": gad_campaignid, "fbclid": fbclid, "msclkid": msclkid,
         }  # fmt: skip
-        receipt = use.receive_form(body, api.header("referer"), api.public_call("form"), link)
+        call = api.public_call("form")
+        receipt = use.receive_form(body, api.header("referer"), call, link, api.header("origin"))
         return Response(status_code=202, content_type=JSON, body=ReceiptView(receipt=receipt))
 
     @api.post(

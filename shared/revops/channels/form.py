@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from revops.channels.subjects import person_subject
 from revops.crm.intake import SubmitLead
 from revops.crm.model import Channel
+from revops.crm.policies.attribution import page_before
 from revops.crm.policies.intake import require_consent, require_reachable
 from revops.crm.reading import Reading
 from revops.crm.submission import FormSubmission, LeadSubmission, bounded
@@ -42,12 +43,18 @@ class ReceiveForm:
         self._ids = ids
 
     def __call__(
-        self, said: FormSubmission, referrer: str, call: CallContext, link: Mapping[str, str] | None = None
+        self,
+        said: FormSubmission,
+        referrer: str,
+        call: CallContext,
+        link: Mapping[str, str] | None = None,
+        origin: str = "",
     ) -> str:
-        """The receipt. `link` are parameters of advertising in the address that was posted to; fields of the form win
-        over them. Raises Invalid, naming field and rule, for what no look at the table is needed to refuse."""
+        """The receipt. `referrer` and `origin` are the request's headers `Referer` and `Origin`; `link` are parameters
+        of advertising in the address that was posted to, fields of the form win over them. Raises Invalid, naming field
+        and rule, for what no look at the table is needed to refuse."""
         followed = {name: value for name, value in (link or {}).items() if value}
-        submission = LeadSubmission.of(said, Channel.FORM, referrer=referrer)
+        submission = LeadSubmission.of(said, Channel.FORM, referrer=page_before(said.metadata, referrer, origin))
         submission = submission.model_copy(update={"metadata": bounded({**followed, **submission.metadata})})
         require_consent(submission)
         reading = Reading.of(submission, call)

@@ -1,7 +1,7 @@
 """Countries as people write them → ISO 3166-1 alpha-2, and where consent is a duty.
 
-Names are listed for the regions whose rules depend on the country; any alpha-2 code that a phone library knows is
-accepted as it is. To those regions belong parts of their countries that have a code of their own.
+Every country is known by its English name and by any alpha-2 code that a phone library knows, those whose rules depend
+on the country by their names in other languages too. To these belong parts of them that have a code of their own.
 """
 
 import unicodedata
@@ -116,9 +116,56 @@ _IN_OTHER_LANGUAGES = {
 """What those countries call each other."""
 
 
+_ELSEWHERE = {
+    "AC": "ascension island", "AD": "andorra", "AF": "afghanistan", "AG": "antigua and barbuda, antigua",
+    "AI": "anguilla", "AL": "albania", "AM": "armenia", "AO": "angola", "AS": "american samoa", "AW": "aruba",
+    "AX": "åland islands", "AZ": "azerbaijan", "BA": "bosnia and herzegovina, bosnia", "BB": "barbados",
+    "BD": "bangladesh", "BF": "burkina faso", "BH": "bahrain", "BI": "burundi", "BJ": "benin",
+    "BL": "saint barthélemy, st. barts", "BM": "bermuda", "BN": "brunei, brunei darussalam", "BO": "bolivia",
+    "BQ": "caribbean netherlands, bonaire", "BS": "bahamas, the bahamas", "BT": "bhutan", "BW": "botswana",
+    "BY": "belarus", "BZ": "belize", "CC": "cocos islands",
+    "CD": "democratic republic of the congo, dr congo, drc, congo-kinshasa", "CF": "central african republic",
+    "CG": "republic of the congo, congo-brazzaville", "CI": "côte d'ivoire, ivory coast", "CK": "cook islands",
+    "CM": "cameroon", "CR": "costa rica", "CU": "cuba", "CV": "cabo verde, cape verde", "CW": "curaçao",
+    "CX": "christmas island", "DJ": "djibouti", "DM": "dominica", "DO": "dominican republic", "DZ": "algeria",
+    "EC": "ecuador", "EH": "western sahara", "ER": "eritrea", "ET": "ethiopia", "FJ": "fiji", "FK": "falkland islands",
+    "FM": "micronesia", "FO": "faroe islands", "GA": "gabon", "GD": "grenada", "GE": "georgia", "GF": "french guiana",
+    "GG": "guernsey", "GH": "ghana", "GI": "gibraltar", "GL": "greenland", "GM": "gambia, the gambia", "GN": "guinea",
+    "GQ": "equatorial guinea", "GT": "guatemala", "GU": "guam", "GW": "guinea-bissau", "GY": "guyana",
+    "HK": "hong kong", "HN": "honduras", "HT": "haiti", "ID": "indonesia", "IM": "isle of man",
+    "IO": "british indian ocean territory", "IQ": "iraq", "IR": "iran", "JE": "jersey", "JM": "jamaica",
+    "JO": "jordan", "KG": "kyrgyzstan", "KH": "cambodia", "KI": "kiribati", "KM": "comoros",
+    "KN": "saint kitts and nevis, st. kitts and nevis", "KP": "north korea", "KR": "korea, republic of korea",
+    "KW": "kuwait", "KY": "cayman islands", "KZ": "kazakhstan", "LA": "laos", "LB": "lebanon",
+    "LC": "saint lucia, st. lucia", "LK": "sri lanka", "LR": "liberia", "LS": "lesotho", "LY": "libya",
+    "MA": "morocco", "MC": "monaco", "MD": "moldova", "ME": "montenegro", "MF": "saint martin", "MG": "madagascar",
+    "MH": "marshall islands", "MK": "north macedonia, macedonia", "ML": "mali", "MM": "myanmar, burma",
+    "MN": "mongolia", "MO": "macao, macau", "MP": "northern mariana islands", "MR": "mauritania", "MS": "montserrat",
+    "MU": "mauritius", "MV": "maldives", "MW": "malawi", "MY": "malaysia", "MZ": "mozambique", "NA": "namibia",
+    "NC": "new caledonia", "NE": "niger", "NF": "norfolk island", "NI": "nicaragua", "NP": "nepal", "NR": "nauru",
+    "NU": "niue", "OM": "oman", "PA": "panama", "PE": "peru", "PF": "french polynesia", "PG": "papua new guinea",
+    "PH": "philippines, the philippines", "PK": "pakistan", "PM": "saint pierre and miquelon", "PR": "puerto rico",
+    "PS": "palestine", "PW": "palau", "PY": "paraguay", "QA": "qatar", "RU": "russia, russian federation",
+    "RW": "rwanda", "SB": "solomon islands", "SC": "seychelles", "SD": "sudan", "SH": "saint helena, st. helena",
+    "SJ": "svalbard and jan mayen, svalbard", "SL": "sierra leone", "SM": "san marino", "SN": "senegal",
+    "SO": "somalia", "SR": "suriname", "SS": "south sudan", "ST": "são tomé and príncipe", "SV": "el salvador",
+    "SX": "sint maarten", "SY": "syria", "SZ": "eswatini, swaziland", "TA": "tristan da cunha",
+    "TC": "turks and caicos islands", "TD": "chad", "TG": "togo", "TH": "thailand", "TJ": "tajikistan",
+    "TK": "tokelau", "TL": "timor-leste, east timor", "TM": "turkmenistan", "TN": "tunisia", "TO": "tonga",
+    "TR": "türkiye", "TT": "trinidad and tobago, trinidad", "TV": "tuvalu", "TW": "taiwan", "TZ": "tanzania",
+    "UG": "uganda", "UY": "uruguay", "UZ": "uzbekistan", "VA": "vatican city, holy see",
+    "VC": "saint vincent and the grenadines", "VE": "venezuela", "VG": "british virgin islands",
+    "VI": "us virgin islands", "VN": "vietnam, viet nam", "VU": "vanuatu", "WF": "wallis and futuna", "WS": "samoa",
+    "XK": "kosovo", "YE": "yemen", "ZM": "zambia", "ZW": "zimbabwe",
+}  # fmt: skip
+"""English names of all other countries and parts of them that a phone library knows."""
+
+
 @cache
-def _by_name() -> Mapping[str, str]:
-    more = ((name, code) for code, names in _IN_OTHER_LANGUAGES.items() for name in names.split(", "))
+def by_name() -> Mapping[str, str]:
+    """Every name that is known, as it is compared, and its country's code."""
+    listed = (*_ELSEWHERE.items(), *_IN_OTHER_LANGUAGES.items())
+    more = ((name, code) for code, names in listed for name in names.split(", "))
     return {_spelled(name): code for name, code in (*_NAMES.items(), *more)}
 
 
@@ -135,4 +182,4 @@ def country_code(text: str) -> str:
     wanted = text.strip()
     if len(wanted) == 2 and wanted.upper() in phonenumbers.SUPPORTED_REGIONS:
         return wanted.upper()
-    return _by_name().get(_spelled(wanted), "")
+    return by_name().get(_spelled(wanted), "")

@@ -76,12 +76,11 @@ def candidates(
 ) -> Iterable[Lead]:
     """The leads that share a key with a person, at most as many as the rules say; nobody is asked for under a `vacant`
     one. While somebody waits for an answer
-    the person's own keys are asked; those with the names swapped are when it is looked at again after the commit."""
-    named: dict[str, None] = {}
-    for key in person.search_keys() if consistent else person.blocking_keys():
-        if key in vacant:
-            continue
-        page = table.query(Query(pk=f"MATCH#{key}", limit=rules.max_candidates, consistent=consistent))
-        named.update((lead_id, None) for row in page.rows if (lead_id := matched_lead(row)))
-    keys = [lead_key(lead_id) for lead_id in list(named)[: rules.max_candidates]]
-    return known_today(table, LEADS.load_all(present(table.get_many(keys, False)))) if keys else []
+    the person's own keys are asked; those with the names swapped are when it is looked at again after the commit. What
+    few share comes first: behind a switchboard of hundreds stand those with the same name at the company."""
+    keys = [key for key in (person.search_keys() if consistent else person.blocking_keys()) if key not in vacant]
+    queries = (Query(pk=f"MATCH#{key}", limit=rules.max_candidates, consistent=consistent) for key in keys)
+    pages = sorted((table.query(query).rows for query in queries), key=len)
+    named = dict.fromkeys(lead_id for rows in pages for row in rows if (lead_id := matched_lead(row)))
+    leads = [lead_key(lead_id) for lead_id in list(named)[: rules.max_candidates]]
+    return known_today(table, LEADS.load_all(present(table.get_many(leads, False)))) if leads else []

@@ -89,7 +89,8 @@ class FindKnown:
         self, reading: Reading, keys: Sequence[str], candidates: Mapping[str, list[Lead]]
     ) -> tuple[MatchVerdict, ...]:
         rules = self._settings.read(MatchRules)
-        leads = {lead.id: lead for key in keys if key in candidates for lead in candidates[key]}
+        fewest = sorted((candidates[key] for key in keys if key in candidates), key=len)
+        leads = {lead.id: lead for found in fewest for lead in found}
         if not leads:
             return ()
         return among(self._table, list(leads.values())[: rules.max_candidates], reading.features, rules)

@@ -146,6 +146,7 @@ _ROLE_MAILBOXES = frozenset(
 )
 
 
+_AS_A_DECIMAL = re.compile(r"^(\s*\+?\d+)\.0+\s*$")
 _PLAIN_ADDRESS = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}")
 _PLAIN_LENGTH = 60
 """Characters of a plain address; any part of it may have as many."""
@@ -174,16 +175,27 @@ def canonical_email(text: str) -> CanonicalEmail | None:
 
 
 def canonical_phone(text: str, country: str) -> str | None:
-    """E.164, read in a country when no international prefix is given; None when it is no possible number."""
+    """E.164, read in a country when no international prefix is given; None when it is no possible number. What a
+    spreadsheet makes of a number, `1712345678.0`, is read as the number."""
     import phonenumbers  # loaded when a number is read
 
     try:
-        number = phonenumbers.parse(text, country_code(country) or None)
+        number = phonenumbers.parse(_AS_A_DECIMAL.sub(r"\1", text), country_code(country) or None)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_valid_number(number):
         return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def has_extension(text: str, country: str) -> bool:
+    """Whether a number is of one line behind a switchboard: `+49 30 901820 ext. 12`."""
+    import phonenumbers
+
+    try:
+        return bool(phonenumbers.parse(text, country_code(country) or None).extension)
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def mobile(number: str) -> bool:

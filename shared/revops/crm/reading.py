@@ -10,7 +10,7 @@ from revops.crm.consent import BY_OTHERS, Consent, ConsentRecord, news_of
 from revops.crm.countries import country_code
 from revops.crm.free_mail import FREE_MAIL
 from revops.crm.model import Channel, Engagement, Lead
-from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, fold, tidy
+from revops.crm.normalise import CanonicalEmail, canonical_email, canonical_phone, fold, has_extension, tidy
 from revops.crm.policies.engagement import kept
 from revops.crm.policies.intake import MANDATORY, completeness
 from revops.crm.policies.matching import Features
@@ -76,7 +76,7 @@ class Reading:
     @property
     def claims(self) -> list[tuple[str, str]]:
         """The exclusive values: an e-mail that is no shared mailbox; a phone only of a person without e-mail."""
-        return exclusive(self.email, self.phone)
+        return exclusive(self.email, self.phone, self.submission.phone, self.submission.country)
 
 
 def company_domain(email: CanonicalEmail | None) -> str:
@@ -114,11 +114,12 @@ def validity(lead: Lead, changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in now.items() if value != getattr(lead, name)}
 
 
-def exclusive(email: CanonicalEmail | None, phone: str) -> list[tuple[str, str]]:
-    """An e-mail that is no shared mailbox; a phone only of a person without e-mail (CAP-11)."""
+def exclusive(email: CanonicalEmail | None, phone: str, written: str, country: str) -> list[tuple[str, str]]:
+    """An e-mail that is no shared mailbox; a phone only of a person without e-mail (CAP-11), unless it is `written`
+    with an extension: the number is that of a switchboard then."""
     if email is not None and not email.role:
         return [("email", email.address)]
-    if email is None and phone:
+    if email is None and phone and not has_extension(written, country):
         return [("phone", phone)]
     return []
 
@@ -230,7 +231,7 @@ def _otherwise(reading: Reading, lead: Lead) -> dict[str, str]:
 def claims_of(lead: Lead) -> list[tuple[str, str]]:
     """The exclusive values a lead holds."""
     features = features_of(lead)
-    return exclusive(features.email, features.phone)
+    return exclusive(features.email, features.phone, lead.phone, lead.country)
 
 
 def other_holders(table: Table, before: Lead, after: Lead) -> list[str]:

@@ -127,6 +127,32 @@ def test_what_advertising_adds_to_every_link_loses_no_lead(desk: Desk, query: st
     assert set(lead.metadata) == {each.partition("=")[0] for each in query.split("&")}
 
 
+@pytest.mark.mission("CAP-1", "CAP-8")
+@pytest.mark.parametrize(
+    ("said", "headers", "source", "medium"),
+    [
+        ({}, {"origin": "https://www.firm.example"}, "form direct", "direct"),
+        ({"page_url": "https://firm.example/contact"}, {}, "form direct", "direct"),
+        (
+            {"referrer": "https://www.google.com/", "page_url": "https://www.firm.example/contact"},
+            {"origin": "https://www.firm.example"},
+            "www.google.com",
+            "organic",
+        ),
+        ({"referrer": ["x"] * 300}, {"origin": "null"}, "www.firm.example", "referral"),
+    ],
+)
+def test_the_page_a_form_stands_on_is_not_where_its_visitor_came_from(
+    desk: Desk, said: dict[str, Any], headers: dict[str, str], source: str, medium: str
+) -> None:
+    """A browser names that page in `Referer`, to another origin without its path."""
+    answer = desk.form(FORM | said, headers={"referer": "https://www.firm.example/"} | headers)
+    assert (answer.status, tuple(answer.body)) == (202, ("receipt",))
+    (lead,) = desk.leads()
+    assert (lead.attribution.source, lead.attribution.medium, lead.attribution.derived) == (source, medium, True)
+    assert set(lead.metadata) == set(said)
+
+
 @pytest.mark.mission("CAP-5", "CAP-11")
 def test_a_partner_gets_201_then_the_same_answer_for_the_key_and_200_for_the_person(desk: Desk) -> None:
     first = desk.partner()

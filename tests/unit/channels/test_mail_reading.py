@@ -264,6 +264,23 @@ def test_a_line_that_never_ends_is_no_head_of_a_quote_and_is_read_at_once(line: 
 
 
 @pytest.mark.fault("R12", "S13")
+@pytest.mark.parametrize("piece", [b";", b"(a)", b"a=b;", b'"', b"=?utf-8?q?a?= "])
+def test_heads_of_parts_that_never_end_are_read_at_once(piece: bytes) -> None:
+    def folded(name: bytes) -> bytes:
+        return name + b": text/plain" + b"".join(b"\r\n " + piece * (900 // len(piece)) for _ in range(22)) + b"\r\n"
+
+    heads = b"".join(folded(name) for name in (b"Content-Type", b"Content-Disposition", b"Content-Transfer-Encoding"))
+    sender = b"From: asha@nordlicht.example\r\nSubject: Prices\r\n"
+    part = b"--x\r\n" + heads + b"\r\nHello\r\n"
+    began = time.process_time()
+    read(sender + heads + b"\r\nHello\r\n")
+    found = read(sender + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 20)
+    assert time.process_time() - began < 3
+    assert (found.sender.address, found.subject) == ("asha@nordlicht.example", "Prices")
+    assert read(folded(b"From") + sender).subject == "Prices"
+
+
+@pytest.mark.fault("R12", "S13")
 def test_a_mail_of_parts_without_number_is_read_as_far_as_one_has_parts() -> None:
     head = b"From: asha@nordlicht.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nHello\r\n"
     began = time.process_time()

@@ -161,6 +161,17 @@ def test_a_phone_is_exclusive_for_a_person_without_mail() -> None:
     assert second.lead.id == first.lead.id
 
 
+@pytest.mark.mission("CAP-11")
+def test_people_behind_one_switchboard_who_name_their_lines_are_each_a_lead() -> None:
+    table = MemoryTable()
+    submit = submit_lead(table)
+    for first, last, line in (("Anna", "Berg", "ext. 12"), ("Bernd", "Kohl", "x34")):
+        said = submission(email="", first_name=first, last_name=last, phone=f"+49 30 901820 {line}")
+        assert submit(said, CALL).created
+    again = submit(submission(email="", first_name="Berta", last_name="Kohl", phone="+49 30 901820"), CALL)
+    assert again.created, "the switchboard's number itself is nobody's yet"
+
+
 @pytest.mark.mission("CAP-11", "CAP-10")
 def test_a_lookalike_is_kept_as_pending_and_explained() -> None:
     table = MemoryTable()

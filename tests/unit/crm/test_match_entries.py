@@ -4,12 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from revops.access import Policy
 from revops.crm.many import FindKnown, Known
 from revops.crm.model import DuplicateCheck, Lead
+from revops.crm.policies.matching import MatchRules
 from revops.crm.reading import Reading, features_of, move_identity
 from revops.crm.store import LEADS, match_key, vacant_keys
 from revops.kernel import Clock
 from revops.settings import SettingsReader
+from revops.settings.service import ChangeSettings
 from revops.table import Page, Query, Transaction, begin
 from tests.builders.clock import ManualClock, seeded_ids
 from tests.builders.crm import CALL, FixedRoster, submission, submit_lead
@@ -112,3 +115,18 @@ def test_of_two_who_are_the_first_at_once_the_later_sees_the_other() -> None:
     lead = submit(submission(), CALL).lead
     assert lead.duplicate_check is DuplicateCheck.PENDING
     assert len(lead.resembles) == 1
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_behind_a_switchboard_of_many_stands_who_has_the_same_name(in_bulk: bool) -> None:
+    """More people share the number than are looked at: those who share less come first."""
+    table, clock = MemoryTable(), ManualClock()
+    ChangeSettings(table, clock, Policy(), {"matching": MatchRules}, {}).apply(
+        "matching", {"max_candidates": 2}, 0, CALL
+    )
+    submit = submit_lead(table, clock=clock, ids=seeded_ids(5))
+    for first, last in (("Bo", "Ek"), ("Cy", "Fox"), ("Di", "Gil"), ("Ed", "Hun"), ("Asha", "Rao")):
+        submit(submission(first_name=first, last_name=last, email=f"{first}.{last}@nordlicht.example".lower()), CALL)
+    said = {"email": "asha.raoo@nordlicht.example"}
+    found = known(table, **said).resembles if in_bulk else submit(submission(**said), CALL).lead.resembles
+    assert [LEADS.require(table, each.lead_id).last_name for each in found] == ["Rao"]

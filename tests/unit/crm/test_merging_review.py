@@ -146,6 +146,43 @@ def test_who_is_certain_and_comes_from_a_known_sender_is_merged_by_the_system() 
     assert desk.listed() == []
 
 
+MOBILES = ("+49 171 2345678", "+49 172 8765432")
+
+
+@pytest.mark.mission("CAP-11")
+@pytest.mark.parametrize(
+    ("names", "emails", "phones", "flag"),
+    [
+        (("Thomas Meier", "Thomas Meyer"), ("thomas.meier@siemens.com", "thomas.meyer@siemens.com"), MOBILES,
+         "surnames differ, in the addresses too"),
+        (("Hans Müller", "Hans Müller"), ("hans.mueller@gmx.de", "hans.mueller@gmx.net"), MOBILES,
+         "addresses at two mail providers"),
+        ((" Rossi", "Maria Rossi"), ("mario.rossi@acme.it", "maria.rossi@acme.it"), ("+39 02 12345678",) * 2,
+         "two addresses of one company"),
+        (("Maria Garcia", "Maria Garcia"), ("maria.garcia@acme.es", "maria.garcia@acme.pt"), ("+34 910 123 456",) * 2,
+         "addresses of two countries"),
+    ],
+)  # fmt: skip
+def test_two_people_whose_addresses_are_a_slip_apart_wait_for_somebody_to_look(
+    names: tuple[str, str], emails: tuple[str, str], phones: tuple[str, str], flag: str
+) -> None:
+    desk = Desk()
+    for name, email, phone in zip(names, emails, phones, strict=True):
+        first, _, last = name.partition(" ")
+        lead = desk.lead(channel=Channel.IMPORT, first_name=first, last_name=last, email=email, phone=phone)
+    assert (lead.merged_into, lead.duplicate_check) == ("", DuplicateCheck.PENDING)
+    assert [waiting.pair.flags for waiting in desk.listed()] == [(flag,)]
+
+
+@pytest.mark.mission("CAP-11")
+def test_a_slip_in_the_address_of_a_known_person_is_merged_by_the_system() -> None:
+    desk = Desk()
+    first = desk.lead(email="asha.rao@siemens.com", phone="")
+    second = desk.lead(email="asha.raoo@siemens.com", phone="")
+    assert second.merged_into == first.id
+    assert desk.listed() == []
+
+
 OTHER = {"first_name": "Berta", "last_name": "Krause", "company": "Seewind AG", "email": "", "phone": "+49 40 774411"}
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from revops.access import UNASSIGNED
 from revops.crm.countries import country_code
 from revops.crm.model import Assignment
+from revops.crm.normalise import tidy
 from revops.kernel import IN_ORDER, Role
 from revops.settings import SettingsDocument
 
@@ -57,12 +58,12 @@ class Traits:
 
 def language_in(metadata: Mapping[str, str]) -> str:
     """The language a form says it was shown in: a tag under `language`, or a locale."""
-    return metadata.get("language") or metadata.get("locale", "").replace("_", "-")
+    return (metadata.get("language") or metadata.get("locale", "")).replace("_", "-")
 
 
 class Territory(BaseModel):
     """People who take some leads, in turn. A criterion that is empty asks for nothing; all that are not must fit.
-    Countries are ISO codes; the rest is compared without regard to case, a language by its first part."""
+    Countries are ISO codes or names; the rest is compared without regard to case, a language by its first part."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
@@ -77,13 +78,28 @@ class Territory(BaseModel):
     def takes(self, traits: Traits) -> bool:
         """Whether a lead with these traits is this territory's."""
         wanted = (
-            (self.countries, country_code(traits.country) or ""),
-            (self.industries, traits.industry),
-            (self.company_sizes, traits.company_size),
-            (self.sources, traits.source),
-            (self.languages, traits.language.partition("-")[0]),
+            (self.countries, traits.country, _country),
+            (self.industries, traits.industry, _plain),
+            (self.company_sizes, traits.company_size, _plain),
+            (self.sources, traits.source, _plain),
+            (self.languages, traits.language, _tongue),
         )
-        return all(not words or said.casefold() in {word.casefold() for word in words} for words, said in wanted)
+        return all(
+            not words or (bool(said) and read(said) in {read(word) for word in words}) for words, said, read in wanted
+        )
+
+
+def _plain(said: str) -> str:
+    return tidy(said).casefold()
+
+
+@lru_cache(maxsize=1024)
+def _country(said: str) -> str:
+    return country_code(said) or _plain(said)
+
+
+def _tongue(said: str) -> str:
+    return _plain(said).replace("_", "-").partition("-")[0]
 
 
 class AssignmentRules(SettingsDocument):

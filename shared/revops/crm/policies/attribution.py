@@ -5,7 +5,8 @@ What a sender stated, or the link that was followed carried as `utm_` parameters
 worked out flags the attribution as derived.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -44,25 +45,54 @@ _CLICKS = (
     _Click("ttclid", "TikTok Ads", "paid social"),
     _Click("fbclid", "Meta", "social"),
 )
-_SEARCH = frozenset({"google", "bing", "duckduckgo", "ecosia", "yahoo", "yandex", "baidu", "qwant", "startpage"})
-_SOCIAL = frozenset(
-    {"facebook", "instagram", "linkedin", "twitter", "youtube", "xing", "reddit", "pinterest", "tiktok"}
+_IDENTIFIERS = frozenset({*(click.parameter for click in _CLICKS), *_CAMPAIGN, *_TERM})
+_UNFILLED = re.compile(r"none|null|undefined|-|\{.*\}|%7B.*%7D", re.IGNORECASE)
+"""What stands in an identifier that was not filled in: a template's word for nothing, or its placeholder, such as
+`{{ad.id}}` of Meta and `{campaignid}` of Google."""
+_ADDRESS = re.compile(r"(https?|android-app)://(?:[^/?#\\]*@)?([^/?#\\:@\[\]\s]+)(?=[:/?#\\]|$)", re.IGNORECASE)
+"""A page, or an Android app by its package: the host stands between user information and port (RFC 3986, 3.2)."""
+_EVERYWHERE = re.compile(r"(?:^|\.)(google|yahoo|yandex|pinterest)\.(?:com|cat|[a-z]{2}|com?\.[a-z]{2})$")
+"""Sites with an address under the ending of each country."""
+_SEARCH = frozenset(
+    {"google.*", "yahoo.*", "yandex.*"}
+    | {"bing.com", "duckduckgo.com", "ecosia.org", "baidu.com", "qwant.com", "startpage.com"}
 )
-_SHORT = frozenset({"t.co", "x.com", "lnkd.in", "fb.me"})
+_NO_SEARCH = frozenset({"accounts", "apps", "calendar", "chat", "docs", "drive", "gm", "mail", "meet", "youtube"})
+"""Parts of an engine's site, and of its apps' packages, where nobody searches the web; `gm` is the Gmail app."""
+_SOCIAL = frozenset(
+    {"facebook.com", "instagram.com", "linkedin.com", "twitter.com", "youtube.com", "xing.com", "reddit.com"}
+    | {"tiktok.com", "pinterest.*", "t.co", "x.com", "lnkd.in", "fb.me"}
+)
+
+
+def page_before(fields: Mapping[str, str], header: str, origin: str) -> str:
+    """Where the visit of a form came from, as an address for `trace`: the page before, with the query of the page that
+    the header `Referer` names. It has no host if the visit came from the site itself, which is as good as direct.
+
+    For the request that sends a form, `Referer` is the page the form stands on. Which page was before that one only
+    the form can say, in its field `referrer` (`document.referrer`); without it the header counts, unless `Origin` or
+    the address that the form keeps of its page is of the same site."""
+    named = _filled(fields.items())
+    said = named.get("referrer", "").strip()
+    before = said if _host(said) else header
+    site = {_bare(_host(address)) for address in (origin, *(named.get(name, "") for name in _LINKS))}
+    query = header.partition("#")[0].partition("?")[2]
+    root = "" if _bare(_host(before)) in site else _root(before)
+    return f"{root}?{query}" if query else root
 
 
 def trace(
     stated: Mapping[str, str], told: Mapping[str, str], metadata: Mapping[str, str], referrer: str, channel: str
 ) -> Attribution:
     """The attribution that stands on a lead. `stated` is the sender's own, `told` what the channel worked out from a
-    number or an address; `metadata` may hold parameters of the link, `referrer` is the page before."""
+    number or an address; `metadata` may hold parameters of the link, `referrer` is the page before (`page_before`)."""
     link = _parameters(metadata, referrer)
     sure = {name: _first(stated.get(name, ""), link.get(_UTM[name], "")) for name in _UTM}
     if sure["source"] and sure["campaign"] and sure["medium"]:
         return Attribution.model_validate(sure)
     host = _host(referrer)
     clicked = next((click for click in _CLICKS if link.get(click.parameter)), None)
-    source, medium = (clicked.source, clicked.medium) if clicked else (host, _kind_of(host) if host else "")
+    source, medium = (clicked.source, clicked.medium) if clicked else (host, _kind_of(referrer) if host else "")
     campaigns = [link.get(name, "") for name in _CAMPAIGN]
     return Attribution(
         source=_first(sure["source"], source, told.get("source", ""), f"{channel} direct"),
@@ -76,10 +106,20 @@ def trace(
 def _parameters(metadata: Mapping[str, str], referrer: str) -> dict[str, str]:
     """What the link carried, by lower-case name: fields of the form win over the address of its page."""
     found: dict[str, str] = {}
-    fields = {name.casefold(): value for name, value in metadata.items()}
+    fields = _filled(metadata.items())
     for address in (referrer, *(fields.get(name, "") for name in _LINKS)):
-        found |= {name.casefold(): value for name, value in _query(address)}
+        found |= _filled(_query(address))
     return found | fields
+
+
+def _filled(said: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """By lower-case name what says something."""
+    named = ((name.casefold(), value) for name, value in said)
+    return {
+        name: value
+        for name, value in named
+        if value.strip() and not (name in _IDENTIFIERS and _UNFILLED.fullmatch(value.strip()))
+    }
 
 
 def _query(address: str) -> list[tuple[str, str]]:
@@ -91,15 +131,30 @@ def _query(address: str) -> list[tuple[str, str]]:
         return []
 
 
-def _host(referrer: str) -> str:
-    return referrer.partition("://")[2].partition("/")[0].partition(":")[0].partition("?")[0][:_LONGEST]
+def _host(address: str) -> str:
+    found = _ADDRESS.match(address)
+    return found[2].lower().rstrip(".")[:_LONGEST] if found else ""
 
 
-def _kind_of(host: str) -> str:
-    labels = set(host.casefold().split("."))
-    if labels & _SEARCH:
+def _bare(host: str) -> str:
+    return host.removeprefix("www.")
+
+
+def _root(address: str) -> str:
+    found = _ADDRESS.match(address)
+    return f"{found[1].lower()}://{_host(address)}/" if found else ""
+
+
+def _kind_of(referrer: str) -> str:
+    """The medium of a visit from a host. The package of an app is its maker's domain read backwards."""
+    labels = _host(referrer).split(".")
+    if referrer.lower().startswith("android-app:"):
+        labels.reverse()
+    everywhere = _EVERYWHERE.search(".".join(labels))
+    site = f"{everywhere[1]}.*" if everywhere else ".".join(labels[-2:])
+    if site in _SEARCH and _NO_SEARCH.isdisjoint(labels):
         return "organic"
-    return "social" if labels & _SOCIAL or host.casefold() in _SHORT else "referral"
+    return "social" if site in _SOCIAL else "referral"
 
 
 def _first(*candidates: str) -> str:

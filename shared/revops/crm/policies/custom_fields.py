@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -58,7 +58,7 @@ class CustomFields(SettingsDocument):
 
 
 def typed(said: Mapping[str, object], declared: CustomFields) -> tuple[dict[str, CustomValue], tuple[FieldIssue, ...]]:
-    """What is said, read as what was declared; and what is wrong with the rest, by field. An empty text is nothing."""
+    """What is said, read as what was declared; and what is wrong with the rest, by field. A blank text is nothing."""
     values: dict[str, CustomValue] = {}
     issues: list[FieldIssue] = []
     for name, given in said.items():
@@ -69,7 +69,7 @@ def typed(said: Mapping[str, object], declared: CustomFields) -> tuple[dict[str,
                 FieldIssue(f"custom_fields.{name[:60]}", "CAP-10 undeclared", "is no declared field", accepted)
             )
             continue
-        if given is None or given == "":
+        if given is None or (isinstance(given, str) and not tidy(given)):
             continue
         value = _READ[field.type](given, field)
         if value is None:
@@ -94,17 +94,22 @@ def kept_values(said: Mapping[str, Given]) -> dict[str, CustomValue]:
     return {name: value for name, value in said.items() if isinstance(value, bool | int | str)}
 
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,28}(?:\.[0-9]{0,28})?|\.[0-9]{1,28})(?:[eE][+-]?[0-9]{1,3})?")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
+"""A text that is one and a bit where a point is written, and thousands where points stand between them."""
+
+
 def _text(given: object, _: CustomField) -> CustomValue | None:
     return tidy(given)[:500] if isinstance(given, str) and len(given) <= 500 else None
 
 
 def _number(given: object, _: CustomField) -> CustomValue | None:
-    if isinstance(given, bool) or not isinstance(given, int | float | str) or len(str(given)) > 40:
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
         return None
-    try:
-        number = Decimal(str(given).strip())
-    except InvalidOperation:
+    written = str(given).strip()
+    if not _NUMBER.fullmatch(written) or (isinstance(given, str) and _THOUSANDS.fullmatch(written)):
         return None
+    number = Decimal(written)
     if not number.is_finite() or abs(number.adjusted()) > 18:
         return None
     return int(number) if number == number.to_integral_value() else format(number.normalize(), "f")
@@ -147,7 +152,7 @@ def _accepted(field: CustomField) -> str:
         case CustomType.DATE:
             return "a date such as 2026-11-20"
         case CustomType.NUMBER:
-            return "a number such as 1200 or 12.5"
+            return "a number such as 1200 or 12.5; not 1.200 as a text, which may be either"
         case CustomType.YES_NO:
             return "yes or no"
         case _:

@@ -1,9 +1,20 @@
-"""How alike two names, companies, numbers and addresses are, 0–1, the same from either side."""
+"""How alike two names, companies, numbers and addresses are, 0–1, the same from either side; and which addresses are
+two mailboxes however alike they are."""
 
+import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from revops.crm.free_mail import FREE_MAIL
 from revops.crm.policies.linkage import Compare
+from revops.crm.scripts import latin
+
+Address = Sequence[str]
+"""The local part of an e-mail address and its domain, both canonical."""
+_SLIP = 0.9
+"""From which likeness an address is the same with a slip."""
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 class Comparisons(NamedTuple):
@@ -73,6 +84,44 @@ def comparisons() -> Comparisons:
         return 0.95 if apart(one[1], other[1], score_cutoff=2) <= 2 else 0.5
 
     return Comparisons(first_name, last_name, company, number, email)
+
+
+def two_mailboxes(one: Address, other: Address, surnames: Sequence[tuple[str, str]], *, named: bool) -> tuple[str, ...]:
+    """Why two unequal addresses belong to two people although they are a slip apart (CAP-11). `surnames` are the folded
+    names that stand against each other; `named` says that neither side lacks a first name or a surname, without which
+    nothing but the slip tells Mario from Maria."""
+    (local, domain), (another, elsewhere) = one, other
+    found = []
+    if domain == elsewhere and (not named or comparisons().email(one, other) < _SLIP):
+        found.append("two addresses of one company")
+    if domain != elsewhere and {domain, elsewhere} <= FREE_MAIL:
+        found.append("addresses at two mail providers")
+    if _of_two_countries(domain, elsewhere):
+        found.append("addresses of two countries")
+    if any(mine != theirs and _two_spelt(mine, local, theirs, another) for mine, theirs in surnames):
+        found.append("surnames differ, in the addresses too")
+    return tuple(found)
+
+
+def _of_two_countries(domain: str, other: str) -> bool:
+    """Whether one name stands under the endings of two countries: an ending of two letters is a country's (RFC 1591,
+    section 2)."""
+    (name, _, end), (same, _, another) = domain.rpartition("."), other.rpartition(".")
+    return name == same and end != another and len(end) == len(another) == 2
+
+
+def _two_spelt(mine: str, local: str, theirs: str, another: str) -> bool:
+    """Whether either address has its own surname, and they write it differently. Müller and Mueller at two addresses
+    with `mueller` are one name."""
+    here, there = _spelt(mine, local), _spelt(theirs, another)
+    return bool(here and there) and here != there
+
+
+def _spelt(surname: str, local: str) -> list[str]:
+    """The words of a local part that hold a word of a surname, as they are written there: of `muller` in `h.mueller`
+    it is `mueller`. One letter, as in O'Neill, is in too many words to be looked for."""
+    sought = [latin(word) for word in _WORD.findall(surname) if len(word) > 1]
+    return [word for word in _WORD.findall(local) if any(part in latin(word) for part in sought)]
 
 
 def _letters(text: str) -> str:

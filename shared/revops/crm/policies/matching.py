@@ -17,6 +17,7 @@ from revops.crm.free_mail import FREE_MAIL
 from revops.crm.model import Channel, DuplicateCheck, MatchDecision, MatchEvidence, MatchVerdict, Value
 from revops.crm.normalise import CanonicalEmail, company_core, fold, mobile
 from revops.crm.policies.likeness import comparisons as _comparisons
+from revops.crm.policies.likeness import two_mailboxes
 from revops.crm.policies.linkage import NO_FLOOR, Compare, Field, Linkage, Swap, Values
 from revops.crm.scripts import INVISIBLE as INVISIBLE
 from revops.crm.scripts import latin, looks, mixed_script
@@ -27,8 +28,8 @@ _NO_GROUP: frozenset[int] = frozenset()
 _NO_WORDS: frozenset[str] = frozenset()
 HOMOGRAPH = "looks the same in another script"
 NAMELESS = "one mobile number, and no name to compare"
-_NICKNAME, _SLIP = 0.95, 0.9
-"""From which likeness a first name is a form of the same one, and an address the same with a slip."""
+_NICKNAME = 0.95
+"""From which likeness a first name is a form of the same one."""
 _FIRST, _LAST, _COMPANY, _EMAIL, _PHONE, _MOBILE = range(6)
 
 
@@ -287,7 +288,7 @@ class Matcher:
         whatever their points: little says that they are one, and nothing that they are two."""
         if points < self.rules.review_from:
             return MatchDecision.REVIEW if nameless(one, other) else MatchDecision.DIFFERENT
-        if points < self.rules.same_from or flags_of(left, right) or _contradicts(one, other):
+        if points < self.rules.same_from or flags_of(left, right) or _contradicts(left, right, one, other):
             return MatchDecision.REVIEW
         return MatchDecision.SAME
 
@@ -298,12 +299,13 @@ class Matcher:
         evidence = self._linkage.explain(one, other)
         decision = self.decide(left, right, one, other, points)
         doubtful = nameless(one, other) and decision is not MatchDecision.SAME  # an e-mail may leave no doubt
+        against = _contradicts(left, right, one, other)
         return MatchVerdict(
             person_id=person_id,
             lead_id=lead_id,
             score=self.likelihood(points),
             decision=decision,
-            flags=(*flags_of(left, right), *_contradicts(one, other), *([NAMELESS] if doubtful else [])),
+            flags=(*flags_of(left, right), *against, *([NAMELESS] if doubtful else [])),
             evidence=tuple(
                 MatchEvidence(field=part.field, similarity=round(part.likeness, 4), weight=round(part.points, 2))
                 for part in evidence
@@ -345,21 +347,22 @@ def nameless(left: Values, right: Values) -> bool:
     return not (left[_FIRST] or left[_LAST]) or not (right[_FIRST] or right[_LAST])
 
 
-def _contradicts(left: Values, right: Values) -> tuple[str, ...]:
-    """Why a pair is not taken for one however many points it has: first names of two people in one family, or two
-    addresses of one company. A nickname is enough only where the mobile number is the same too."""
-    if left[_EMAIL] and left[_EMAIL] == right[_EMAIL]:
+def _contradicts(left: Features, right: Features, one: Values, other: Values) -> tuple[str, ...]:
+    """Why a pair is not taken for one however many points it has: first names of two people in one family, or
+    addresses that are two mailboxes. A nickname is enough only where the mobile number is the same too, and that number
+    outweighs the addresses."""
+    if one[_EMAIL] and one[_EMAIL] == other[_EMAIL]:
         return ()
-    first_name, _, _, _, email = _comparisons()
     found = []
-    one, other = left[_FIRST], right[_FIRST]
-    crossed = one == right[_LAST] and other == left[_LAST]
-    own = left[_MOBILE] and left[_MOBILE] == right[_MOBILE]
-    if one and other and not crossed and first_name(one, other) < (_NICKNAME if own else 1):
+    given, theirs = one[_FIRST], other[_FIRST]
+    crossed = given == other[_LAST] and theirs == one[_LAST]
+    own = one[_MOBILE] and one[_MOBILE] == other[_MOBILE]
+    if given and theirs and not crossed and _comparisons().first_name(given, theirs) < (_NICKNAME if own else 1):
         found.append("first names differ")
-    sender, recipient = left[_EMAIL], right[_EMAIL]
-    if sender and recipient and not own and sender[1] == recipient[1] and email(sender, recipient) < _SLIP:
-        found.append("two addresses of one company")
+    if one[_EMAIL] and other[_EMAIL] and not own:
+        named = all((given, theirs, one[_LAST], other[_LAST]))
+        surnames = [(left.last, right.first), (left.first, right.last)] if crossed else [(left.last, right.last)]
+        found += two_mailboxes(one[_EMAIL], other[_EMAIL], surnames, named=named)
     return tuple(found)
 
 

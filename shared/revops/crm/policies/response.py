@@ -11,7 +11,7 @@ from revops.kernel import IN_ORDER, ClockTime
 from revops.settings import SettingsDocument
 
 _LOOKED_AHEAD = 400
-"""Days within which every target comes due: the longest one over the shortest working week, and its holidays."""
+"""Days after which a target is due in any case, as where the rules leave an hour a week to work in."""
 
 
 def clock_of(zone: str) -> ZoneInfo | None:
