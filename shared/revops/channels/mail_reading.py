@@ -22,9 +22,9 @@ MAX_TEXT = 10_000
 """Characters of a mail's text that are kept; the mail itself stays where it was received."""
 _READ = 500_000
 """Characters of a body that are looked at: what its sender says comes first."""
-_LONGEST_HEADER, _LONGEST_ADDRESSES = 300, 2_000
-"""Characters of a header that are read: the library's reading of it takes the square of its length, and a mail may have
-a header for each of its parts. Addresses get more: those who wrote and those a mail was sent to are several."""
+_LONGEST_OF_A_PART, _LONGEST_HEADER = 300, 2_000
+"""Characters of a header that are read: the library's reading of it takes the square of its length, and what describes
+content comes once for each part of a mail. All other headers get more: a mail may be addressed to many."""
 _PARTS = 200
 _EDGES = 2_000
 """Lines of a mail that may begin as the edge of a part does; a plain text may rule itself off by some."""
@@ -100,8 +100,7 @@ class _Forgiving(EmailPolicy):
     cannot be read (comments in comments in comments) is empty."""
 
     def header_fetch_parse(self, name: str, value: Any) -> Any:
-        structured = name.lower().startswith("content-")
-        most = _LONGEST_HEADER if structured else _LONGEST_ADDRESSES
+        most = _LONGEST_OF_A_PART if name.lower().startswith("content-") else _LONGEST_HEADER
         try:
             return super().header_fetch_parse(name, value[:most] if type(value) is str else value)
         except (MessageError, ValueError, KeyError, IndexError, AttributeError, RecursionError):

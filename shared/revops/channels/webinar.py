@@ -42,8 +42,8 @@ class Attendee(LeadFields):
 
 
 class WebinarBatch(BaseModel):
-    """The attendees of one webinar or event. Rows are judged one by one, so the fields of each are
-    read as they come; a row that is no object is a batch that nobody meant to send."""
+    """The attendees of one webinar or event. Rows are judged one by one, so the fields of each are read as they come; a
+    row that is no object is a batch that nobody meant to send."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 

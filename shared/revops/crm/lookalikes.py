@@ -75,9 +75,9 @@ def candidates(
     vacant: frozenset[str] = frozenset(),
 ) -> Iterable[Lead]:
     """The leads that share a key with a person, at most as many as the rules say; nobody is asked for under a `vacant`
-    one. While somebody waits for an answer
-    the person's own keys are asked; those with the names swapped are when it is looked at again after the commit. What
-    few share comes first: behind a switchboard of hundreds stand those with the same name at the company."""
+    one. While somebody waits for an answer the person's own keys are asked; those with the names swapped are when it is
+    looked at again after the commit. What few share comes first: behind a switchboard of hundreds stand those with the
+    same name at the company."""
     keys = [key for key in (person.search_keys() if consistent else person.blocking_keys()) if key not in vacant]
     queries = (Query(pk=f"MATCH#{key}", limit=rules.max_candidates, consistent=consistent) for key in keys)
     pages = sorted((table.query(query).rows for query in queries), key=len)

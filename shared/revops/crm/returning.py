@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from revops.crm.model import Lead
 from revops.crm.store import ACCOUNTS
+from revops.crm.task_owners import for_owner_of
 from revops.crm.tasks import TASKS, TaskPriority, TaskStatus, add_once, open_tasks_about, task_of
 from revops.table import Table, Transaction, present
 
@@ -44,7 +45,5 @@ def give_back_to_lead(table: Table, transaction: Transaction, lead: Lead, accoun
     they are a lead again. What is asked in this moment may be missed, and stays with the account."""
     tasks = TASKS.load_all(present(table.get_many(open_tasks_about(table, account_id))))
     asked = [task for task in tasks if task.status is TaskStatus.OPEN and task.origin.startswith(_origin(lead))]
-    theirs = {"owner_id": lead.owner_id, "assignee_id": lead.assignee_id or lead.owner_id, "stays": False}
     for task in asked[:_MOST]:
-        told = {"remind_at": task.remind_at or task.due_at, "reminded_at": None}
-        TASKS.update(transaction, task.revised(now, related_to=lead.id, **theirs, **told))
+        TASKS.update(transaction, task.revised(now, related_to=lead.id, **for_owner_of(lead, task)))

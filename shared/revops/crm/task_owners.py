@@ -67,12 +67,14 @@ class TasksFollowLead:
         return None
 
 
+def for_owner_of(lead: Lead, task: Task) -> dict[str, Any]:
+    """What makes a task a lead's owner's to do, who is told when it is due, also if somebody was told before."""
+    told = {"remind_at": task.remind_at or task.due_at, "reminded_at": None}
+    return {"owner_id": lead.owner_id, "assignee_id": lead.assignee_id or lead.owner_id} | told
+
+
 def _handed(task: Task, lead: Lead) -> dict[str, Any]:
-    handed: dict[str, Any] = {"owner_id": lead.owner_id}
     if task.assignee_id not in (task.owner_id, UNASSIGNED):
         first = task.owner_id == UNASSIGNED and task.assignee_id == lead.owner_id
-        return handed | {"stays": task.stays or not first}
-    if not task.stays:
-        handed["assignee_id"] = lead.assignee_id or lead.owner_id
-        handed |= {"remind_at": task.remind_at or task.due_at, "reminded_at": None}
-    return handed
+        return {"owner_id": lead.owner_id, "stays": task.stays or not first}
+    return {"owner_id": lead.owner_id} if task.stays else for_owner_of(lead, task)

@@ -318,6 +318,18 @@ def test_what_was_escalated_is_settled_once_somebody_else_is_to_be_in_touch(desk
     assert TASKS.require(desk.table, escalation_task(lead.id, given.response)).status is TaskStatus.OPEN
 
 
+@pytest.mark.mission("CAP-12", "CAP-14", "CRM-6")
+def test_what_was_escalated_stays_when_somebody_was_in_touch_late(desk: Desk) -> None:
+    lead = desk.lead()
+    desk.clock.advance(hours=2)
+    desk.escalate("p1")
+    change = LeadChange(version=desk.now(lead).version, status=LeadStatus.CONTACTED)
+    ChangeLead(desk.table, desk.clock, Policy())(lead.id, change, CALL)
+    desk.reassign(lead, "rep-1", version=desk.now(lead).version)
+    assert lead.response is not None
+    assert TASKS.require(desk.table, escalation_task(lead.id, lead.response)).status is TaskStatus.OPEN
+
+
 @pytest.mark.mission("CAP-12")
 def test_who_was_touched_already_keeps_its_target(desk: Desk) -> None:
     lead = desk.lead()

@@ -110,7 +110,7 @@ def _number(given: object, _: CustomField) -> CustomValue | None:
     if not _NUMBER.fullmatch(written) or (isinstance(given, str) and _THOUSANDS.fullmatch(written)):
         return None
     number = Decimal(written)
-    if not number.is_finite() or abs(number.adjusted()) > 18:
+    if abs(number.adjusted()) > 18:
         return None
     return int(number) if number == number.to_integral_value() else format(number.normalize(), "f")
 
